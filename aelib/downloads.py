@@ -1,0 +1,143 @@
+"""Published data files: where they come from, what they must contain, where they are kept.
+
+A file lies at ``<data folder>/<dataset>/<original file name>`` and is taken only if its SHA-256
+checksum is the published one. What is missing or damaged is fetched, from one mirror after the other.
+"""
+
+import hashlib
+import os
+import warnings
+from pathlib import Path
+
+from aelib import settings
+
+# Folders on the web that hold the files under their original names; they are tried in this order.
+MIRRORS = {
+    "mnist": (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ),
+    "fashion_mnist": (
+        # Plain http, because an S3 website answers nothing else; the checksum guards the content.
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+    ),
+    "ecg": (
+        "https://raw.githubusercontent.com/scipy/dataset-ecg/main/",
+        "https://cdn.jsdelivr.net/gh/scipy/dataset-ecg@main/",
+    ),
+}
+
+SHA256 = {
+    "mnist": {
+        "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    },
+    "fashion_mnist": {
+        "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    },
+    "ecg": {"ecg.dat": "f20ad3365fb9b7f845d0e5c48b6fe67081377ee466c3a220b7f69f35c8958baf"},
+}
+
+
+def fetch(dataset: str, file_name: str) -> Path:
+    """Return the path of a published data file, fetched first where it is missing or damaged.
+
+    Parameters
+    ----------
+    dataset : str
+        A key of `MIRRORS`: "mnist", "fashion_mnist" or "ecg".
+    file_name : str
+        The file's original name, a key of ``SHA256[dataset]``.
+
+    Returns
+    -------
+    Path
+        A file with the published checksum. The data folder is written to only if something is fetched.
+
+    Raises
+    ------
+    OSError
+        If a file is there but cannot be read, if the folder cannot be written to, or if no mirror
+        delivers the file.
+    """
+    path = settings.get_data_dir() / dataset / file_name
+    published = SHA256[dataset][file_name]
+    damaged = False
+    if path.exists():
+        if _checksum(path) == published:
+            return path
+        damaged = True
+        warnings.warn(
+            f"{path} is cut short or altered (its SHA-256 is not the published one); fetching it again",
+            stacklevel=2,
+        )
+    _prepare_folder(path.parent, file_name)
+    failures = []
+    for mirror in MIRRORS[dataset]:
+        try:
+            _download(mirror + file_name, path, published)
+        except (OSError, ValueError) as error:  # requests' errors are OSErrors, a wrong checksum a ValueError
+            failures.append(f"  {mirror + file_name}: {error}")
+        else:
+            return path
+    state = "is cut short or altered" if damaged else "is missing"
+    raise OSError(
+        f"the data file {path} {state}, and no mirror delivered it:\n" + "\n".join(failures) + "\n"
+        "Connect to the network and try again, or copy the files there by hand: "
+        f"the environment variable AELIB_DATA_DIR (now in effect: {settings.get_data_dir()}) names the folder, "
+        f"which holds {_layout(dataset)}. Without any download there is load_dataset('digits')."
+    )
+
+
+def _layout(dataset: str) -> str:
+    return ", ".join(f"{dataset}/{name}" for name in SHA256[dataset])
+
+
+def _checksum(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise OSError(
+            f"the data file {path} is there but cannot be read ({error.strerror}); "
+            "give yourself the right to read it, or remove it so that it is fetched again"
+        ) from error
+
+
+def _prepare_folder(folder: Path, file_name: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+        reason = "no right to write"
+    except OSError as error:
+        writable = False
+        reason = error.strerror
+    if not writable:
+        raise OSError(
+            f"{file_name} has to be fetched, but the folder {folder} cannot be written to ({reason}); "
+            "set AELIB_DATA_DIR to a folder of your own"
+        )
+
+
+def _download(url: str, path: Path, published: str) -> None:
+    # pooch writes to a temporary file and moves it here only if its checksum is right, so that an
+    # interrupted transfer is never taken for the whole.
+    import pooch
+    from tqdm.auto import tqdm
+
+    # The size is unknown until the server answers; pooch then sets it, but asks for the bar's truth
+    # value before, which tqdm has only with a total.
+    with tqdm(desc=path.name, total=1, unit="B", unit_scale=True, leave=False) as bar:
+        pooch.retrieve(
+            url,
+            known_hash=f"sha256:{published}",
+            fname=path.name,
+            path=path.parent,
+            downloader=pooch.HTTPDownloader(progressbar=bar),
+        )

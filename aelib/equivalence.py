@@ -1,0 +1,125 @@
+"""Are the two backends the same model? Same weights in: same outputs, losses, gradients, training out."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.base import clone
+
+from aelib import settings
+from aelib.training import epoch_order, learning_rate_at, noise_key
+
+if TYPE_CHECKING:
+    from aelib.estimators import Autoencoder
+
+
+def relative_error(a: np.ndarray, b: np.ndarray) -> float:
+    """Return max|a - b| / max|b|; where both are zero everywhere, zero.
+
+    Parameters
+    ----------
+    a, b : array-like of equal shape
+        `b` is the reference.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ.
+    """
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if a.shape != b.shape:
+        raise ValueError(f"arrays of different shapes cannot be compared: {a.shape} and {b.shape}")
+    difference, size = np.abs(a - b).max(initial=0.0), np.abs(b).max(initial=0.0)
+    if difference == 0.0:
+        return 0.0
+    return float(difference / size) if size > 0 else float("inf")
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """The largest relative differences between PyTorch and TensorFlow, each max|a - b| / max|b| per array.
+
+    Parameters
+    ----------
+    outputs : float
+        Codes and reconstructions, from the same initial weights.
+    losses : float
+        Each term of the loss, dropout on.
+    gradients : float
+        The gradient of every weight, dropout on.
+    trajectory : float
+        Losses of all epochs and all weights after training.
+    steps : int
+        Training steps taken.
+    """
+
+    outputs: float
+    losses: float
+    gradients: float
+    trajectory: float
+    steps: int
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                "largest relative difference between PyTorch and TensorFlow",
+                f"  outputs     {self.outputs:.1e}",
+                f"  losses      {self.losses:.1e}",
+                f"  gradients   {self.gradients:.1e}",
+                f"  trajectory  {self.trajectory:.1e} after {self.steps} steps",
+            ]
+        )
+
+
+def check_equivalence(estimator: "Autoencoder", x: np.ndarray, *, steps: int = 50) -> Equivalence:
+    """Run the same model under both backends and compare.
+
+    Parameters
+    ----------
+    estimator : Autoencoder
+        Its settings are used, not its weights; it is left as it is. `random_state` None counts as 0.
+    x : ndarray, shape (samples, features)
+        Data; the first 64 samples are used for outputs and gradients, all for training.
+    steps : int, default=50
+        Training steps, rounded up to whole epochs.
+
+    Returns
+    -------
+    Equivalence
+        The largest differences; print it for a table.
+    """
+    runs = [_run(estimator, backend, x, steps) for backend in settings.BACKENDS]
+    (torch, tensorflow), taken = [run for run, _ in runs], runs[0][1]
+    worst = {
+        part: max(relative_error(tensorflow[part][name], torch[part][name]) for name in torch[part])
+        for part in torch
+    }
+    return Equivalence(**worst, steps=taken)
+
+
+def _run(
+    estimator: "Autoencoder", backend: str, x: np.ndarray, steps: int
+) -> tuple[dict[str, dict[str, np.ndarray]], int]:
+    seed = 0 if estimator.random_state is None else estimator.random_state
+    model = clone(estimator).set_params(backend=backend, random_state=seed)
+    x = model._prepare(x)
+    trainer = model._build_trainer(x)
+    codes = model.transform(x[:64])
+    outputs = {"code": codes, "reconstruction": model.inverse_transform(codes)}
+    wing = settings.load_wing(backend)
+    losses, gradients = wing.engine.gradients(model.network_, model.loss, x[:64], noise_key(model.seed_, 0))
+
+    steps_per_epoch = -(-len(x) // model.batch_size)
+    epochs = -(-steps // steps_per_epoch)
+    curve = []
+    for epoch in range(epochs):
+        rate = learning_rate_at(model.learning_rate, epoch, epochs)
+        order = epoch_order(model.seed_, epoch, len(x), model.shuffle)
+        curve.append(sum(trainer.train_epoch(order, noise_key(model.seed_, epoch), rate).values()))
+    trajectory = {"loss": np.array(curve), **trainer.get_weights()}
+    parts = {"outputs": outputs, "losses": losses, "gradients": gradients, "trajectory": trajectory}
+    return parts, epochs * steps_per_epoch

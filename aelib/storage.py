@@ -1,0 +1,154 @@
+"""Saving and loading: one npz file with the weights as arrays and everything else as JSON, no pickle.
+
+The file can be opened safely wherever it comes from: arrays are read with ``allow_pickle=False``, and the
+JSON can only name the classes listed here. Each part carries the zip format's checksum, so a file that was
+cut short or altered is refused.
+"""
+
+import dataclasses
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from aelib import settings
+from aelib.architectures import Dense
+from aelib.training import SGD, Adam, CosineDecay, EarlyStopping, ExponentialDecay, History
+
+if TYPE_CHECKING:
+    from aelib.estimators import Autoencoder
+
+FORMAT = "aelib-model"
+FORMAT_VERSION = 1
+_PARTS = {part.__name__: part for part in (Dense, Adam, SGD, ExponentialDecay, CosineDecay, EarlyStopping)}
+
+
+def save(estimator: "Autoencoder", path: str | os.PathLike) -> None:
+    """Write a fitted estimator to `path`; a file that is there is replaced only once the new one is whole.
+
+    Parameters
+    ----------
+    estimator : Autoencoder
+        Fitted.
+    path : path
+        The file; no ending is added.
+    """
+    path = Path(path)
+    metadata = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "class": type(estimator).__name__,
+        "settings": {name: _to_json(value) for name, value in estimator.get_params(deep=False).items()},
+        "sample_shape": list(estimator.sample_shape_),
+        "feature_names": list(getattr(estimator, "feature_names_in_", [])),
+        "seed": estimator.seed_,
+        "dtype": estimator.dtype_,
+        "backend": estimator.backend_,
+        "history": dataclasses.asdict(estimator.history_),
+    }
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez_compressed(file, metadata=np.array(json.dumps(metadata)), **estimator.get_weights())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def load(
+    path: str | os.PathLike, *, backend: str | None = None, device: str | None = None
+) -> "Autoencoder":
+    """Read an estimator that `save` wrote, under either backend.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    backend, device : str, optional
+        Where to put the network; default: as the settings say, whatever wrote the file.
+
+    Returns
+    -------
+    Autoencoder
+        Fitted, with the weights, the settings and the history that were saved.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is not a whole, unaltered file of `save`.
+    """
+    from aelib.estimators import Autoencoder
+
+    metadata, weights = _read(Path(path))
+    try:
+        estimator = Autoencoder(**{name: _from_json(value) for name, value in metadata["settings"].items()})
+        estimator.set_params(backend=backend, device=device)
+        estimator.sample_shape_ = tuple(metadata["sample_shape"])
+        estimator.n_features_in_ = estimator.sample_shape_[0]
+        if metadata["feature_names"]:
+            estimator.feature_names_in_ = np.array(metadata["feature_names"], dtype=object)
+        estimator.seed_ = metadata["seed"]
+        estimator.dtype_ = settings.resolve_dtype(metadata["dtype"])
+        estimator.history_ = History(**metadata["history"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path}: the description of the model is not one that aelib wrote: {error}") from error
+    estimator.backend_ = settings.resolve_backend(backend)
+    estimator.device_ = settings.resolve_device(device, estimator.backend_)
+    estimator._build_network(weights)
+    return estimator
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        metadata = json.loads(str(arrays.pop("metadata")))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError) as error:
+        raise ValueError(
+            f"{path} is not a whole file written by Autoencoder.save ({error}); it was cut short or altered, "
+            "or it is something else. Save the model again, or fetch the file again."
+        ) from error
+    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
+        raise ValueError(f"{path} is an npz file, but not one written by Autoencoder.save")
+    if metadata.get("version") != FORMAT_VERSION:
+        raise ValueError(
+            f"{path} has format version {metadata.get('version')!r}; this aelib reads {FORMAT_VERSION}"
+        )
+    return metadata, arrays
+
+
+def _to_json(value: object) -> object:
+    if isinstance(value, BaseEstimator):
+        parameters = value.get_params(deep=False)
+        return {
+            "class": type(value).__name__,
+            "settings": {name: _to_json(item) for name, item in parameters.items()},
+        }
+    if isinstance(value, tuple | list):
+        return [_to_json(item) for item in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.random.RandomState):
+        return None  # a generator's state cannot be described; the seed drawn from it is kept as seed_
+    return value
+
+
+def _from_json(value: object) -> object:
+    if isinstance(value, dict):
+        if value.get("class") not in _PARTS:
+            raise ValueError(f"unknown part {value.get('class')!r}; known: {', '.join(_PARTS)}")
+        return _PARTS[value["class"]](**{name: _from_json(item) for name, item in value["settings"].items()})
+    if isinstance(value, list):
+        return tuple(_from_json(item) for item in value)
+    return value

@@ -1,0 +1,12 @@
+"""The TensorFlow wing: the same networks, losses, random numbers and engine as `aelib.torch`."""
+
+import os
+
+# TensorFlow's start-up notes would land in notebook outputs; errors and warnings still show. The note on
+# oneDNN ignores the log level, and the XLA steps that train here do not use oneDNN.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+
+from aelib.tensorflow import engine, losses, networks, random  # noqa: E402
+
+__all__ = ["engine", "losses", "networks", "random"]

@@ -1,0 +1,71 @@
+"""Counter-based random numbers: a pure function of (key, stream, row, column), equal in both wings.
+
+The frameworks' own generators give different numbers for the same seed, and on a GPU others again. Here
+each number is computed from its position alone: `row` is the sample's place in the data set, `column`
+the feature, `stream` the layer that asks, and the key belongs to one seed and one epoch. The mixing
+function is the 32-bit integer hash (16, 0x21f0aaad, 15, 0x735a2d97, 15) of C. Wellons, "hash-prospector"
+(2018-2023), which was searched for by its avalanche: each input bit flips each output bit with a
+probability close to one half.
+"""
+
+import math
+from typing import NamedTuple
+
+import tensorflow as tf
+from tensorflow import Tensor
+
+from aelib.training import stream_number
+
+
+class Noise(NamedTuple):
+    """Where one batch stands in the sequence of all random numbers.
+
+    Parameters
+    ----------
+    key : Tensor of uint32, shape ()
+        Belongs to one seed and one epoch: `aelib.training.noise_key`.
+    rows : Tensor of int64, shape (batch,)
+        Places of the batch's samples in the data set.
+    """
+
+    key: Tensor
+    rows: Tensor
+
+
+def mix(x: Tensor) -> Tensor:
+    """Return a hash of each 32-bit integer; uint32 arithmetic wraps around, as the hash needs."""
+    x = tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, tf.constant(16, tf.uint32)))
+    x = x * tf.constant(0x21F0AAAD, tf.uint32)
+    x = tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, tf.constant(15, tf.uint32)))
+    x = x * tf.constant(0x735A2D97, tf.uint32)
+    return tf.bitwise.bitwise_xor(x, tf.bitwise.right_shift(x, tf.constant(15, tf.uint32)))
+
+
+def bits(noise: Noise, stream: str, columns: int) -> Tensor:
+    """Return 32 random bits for each sample and column, uint32 of shape (batch, columns)."""
+    row = mix(mix(tf.cast(noise.rows, tf.uint32)) + noise.key)  # (batch,)
+    column = tf.cast(tf.range(columns), tf.uint32)
+    column = mix(column + tf.constant(stream_number(stream), tf.uint32))  # (columns,)
+    return mix(row[:, None] + column)  # (batch, columns)
+
+
+def uniform(noise: Noise, stream: str, columns: int, dtype: tf.DType) -> Tensor:
+    """Return numbers in [0, 1) on a grid of 2**-24, exact in float32, of shape (batch, columns)."""
+    top = tf.bitwise.right_shift(bits(noise, stream, columns), tf.constant(8, tf.uint32))
+    return tf.cast(top, dtype) * tf.constant(2.0**-24, dtype)  # 24 bits fit a float32's fraction
+
+
+def normal(noise: Noise, stream: str, columns: int, dtype: tf.DType) -> Tensor:
+    """Return standard normal numbers of shape (batch, columns), by the transform of Box & Muller (1958)."""
+    half = (columns + 1) // 2
+    u, v = tf.split(uniform(noise, stream, 2 * half, dtype), 2, axis=1)  # (batch, half) each
+    radius = tf.sqrt(-2.0 * tf.math.log(1.0 - u))  # 1 - u is never zero
+    angle = tf.constant(2.0 * math.pi, dtype) * v
+    pairs = tf.concat([radius * tf.cos(angle), radius * tf.sin(angle)], axis=1)
+    return pairs[:, :columns]
+
+
+def dropout(x: Tensor, rate: float, noise: Noise, stream: str) -> Tensor:
+    """Zero a fraction `rate` of `x` (batch, columns) and scale up the rest, so that the mean stays."""
+    keep = uniform(noise, stream, x.shape[1], x.dtype) >= tf.constant(rate, x.dtype)
+    return tf.where(keep, x / tf.constant(1.0 - rate, x.dtype), tf.zeros_like(x))

@@ -1,0 +1,70 @@
+"""Counter-based random numbers: a pure function of (key, stream, row, column), equal in both wings.
+
+The frameworks' own generators give different numbers for the same seed, and on a GPU others again. Here
+each number is computed from its position alone: `row` is the sample's place in the data set, `column`
+the feature, `stream` the layer that asks, and the key belongs to one seed and one epoch. The mixing
+function is the 32-bit integer hash (16, 0x21f0aaad, 15, 0x735a2d97, 15) of C. Wellons, "hash-prospector"
+(2018-2023), which was searched for by its avalanche: each input bit flips each output bit with a
+probability close to one half.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from aelib.training import stream_number
+
+
+class Noise(NamedTuple):
+    """Where one batch stands in the sequence of all random numbers.
+
+    Parameters
+    ----------
+    key : int
+        Belongs to one seed and one epoch: `aelib.training.noise_key`.
+    rows : Tensor of int64, shape (batch,)
+        Places of the batch's samples in the data set.
+    """
+
+    key: int
+    rows: Tensor
+
+
+def mix(x: Tensor) -> Tensor:
+    """Return a hash of each 32-bit integer; int32 arithmetic wraps around, as the hash needs."""
+    x = x ^ ((x >> 16) & 0xFFFF)  # the mask makes the signed shift a logical one
+    x = x * 0x21F0AAAD
+    x = x ^ ((x >> 15) & 0x1FFFF)
+    x = x * 0x735A2D97
+    return x ^ ((x >> 15) & 0x1FFFF)
+
+
+def bits(noise: Noise, stream: str, columns: int) -> Tensor:
+    """Return 32 random bits for each sample and column, int32 of shape (batch, columns)."""
+    row = mix(mix(noise.rows.to(torch.int32)) + noise.key)  # (batch,)
+    column = torch.arange(columns, dtype=torch.int32, device=row.device)
+    column = mix(column + stream_number(stream))  # (columns,)
+    return mix(row[:, None] + column)  # (batch, columns)
+
+
+def uniform(noise: Noise, stream: str, columns: int, dtype: torch.dtype) -> Tensor:
+    """Return numbers in [0, 1) on a grid of 2**-24, exact in float32, of shape (batch, columns)."""
+    top = (bits(noise, stream, columns) >> 8) & 0xFFFFFF  # 24 bits fit a float32's fraction
+    return top.to(dtype) * 2.0**-24
+
+
+def normal(noise: Noise, stream: str, columns: int, dtype: torch.dtype) -> Tensor:
+    """Return standard normal numbers of shape (batch, columns), by the transform of Box & Muller (1958)."""
+    half = (columns + 1) // 2
+    u, v = uniform(noise, stream, 2 * half, dtype).split(half, dim=1)  # (batch, half) each
+    radius = torch.sqrt(-2.0 * torch.log(1.0 - u))  # 1 - u is never zero
+    angle = 2.0 * torch.pi * v
+    pairs = torch.cat([radius * torch.cos(angle), radius * torch.sin(angle)], dim=1)
+    return pairs[:, :columns]
+
+
+def dropout(x: Tensor, rate: float, noise: Noise, stream: str) -> Tensor:
+    """Zero a fraction `rate` of `x` (batch, columns) and scale up the rest, so that the mean stays."""
+    keep = uniform(noise, stream, x.shape[1], x.dtype) >= rate
+    return torch.where(keep, x / (1.0 - rate), 0.0)

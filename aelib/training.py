@@ -1,0 +1,291 @@
+"""The epoch loop and what steers it: optimisers, rates, early stopping, history. No framework here."""
+
+import math
+import warnings
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from numbers import Real
+from typing import Protocol
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from aelib.architectures import check_positive_integer
+
+Weights = dict[str, np.ndarray]
+
+
+class DivergenceError(ArithmeticError):
+    """The training loss stopped being a finite number."""
+
+
+class Trainer(Protocol):
+    """What the loop needs of a wing's `engine.Trainer`."""
+
+    def train_epoch(self, order: np.ndarray, noise_key: int, rate: float) -> dict[str, float]: ...
+
+    def evaluate(self, x: np.ndarray) -> dict[str, float]: ...
+
+    def get_weights(self) -> Weights: ...
+
+    def set_weights(self, weights: Weights) -> None: ...
+
+
+@dataclass
+class History:
+    """What happened in each epoch; index 0 is the first.
+
+    Parameters
+    ----------
+    loss : list of float
+        Mean training loss while the epoch ran (dropout and corruption on), weighted by batch size.
+    val_loss : list of float
+        Loss on the validation data after the epoch; empty where there was none.
+    terms : dict of str to list of float
+        The parts that add up to `loss`.
+    learning_rate : list of float
+        The rate used.
+    best_epoch : int or None
+        The epoch whose weights were restored by early stopping.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    val_loss: list[float] = field(default_factory=list)
+    terms: dict[str, list[float]] = field(default_factory=dict)
+    learning_rate: list[float] = field(default_factory=list)
+    best_epoch: int | None = None
+
+    def append(self, terms: dict[str, float], val_loss: float | None, rate: float) -> None:
+        """Record one epoch."""
+        self.loss.append(sum(terms.values()))
+        for name, value in terms.items():
+            self.terms.setdefault(name, []).append(value)
+        if val_loss is not None:
+            self.val_loss.append(val_loss)
+        self.learning_rate.append(rate)
+
+
+class Adam(BaseEstimator):
+    """Adam as in Algorithm 1 of Kingma & Ba (2015): epsilon is added after the bias correction.
+
+    Parameters
+    ----------
+    beta_1, beta_2 : float in [0, 1), default=0.9 and 0.999
+        Decay rates of the two moment estimates.
+    epsilon : float, default=1e-8
+        Keeps the division finite.
+    """
+
+    def __init__(self, *, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8):
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+
+    def check(self) -> None:
+        """Raise a ValueError that names the first setting out of range."""
+        for name in ("beta_1", "beta_2"):
+            _check_fraction(name, getattr(self, name))
+        if not self.epsilon > 0:
+            raise ValueError(f"epsilon must be positive, got {self.epsilon!r}")
+
+
+class SGD(BaseEstimator):
+    """Stochastic gradient descent: ``v = momentum * v + gradient``, then ``weight -= rate * v``.
+
+    Parameters
+    ----------
+    momentum : float in [0, 1), default=0
+        Zero gives plain gradient descent.
+    """
+
+    def __init__(self, *, momentum: float = 0.0):
+        self.momentum = momentum
+
+    def check(self) -> None:
+        """Raise a ValueError if the momentum is out of range."""
+        _check_fraction("momentum", self.momentum)
+
+
+class _Schedule(BaseEstimator):
+    def __init__(self, initial: float, final: float):
+        self.initial = initial
+        self.final = final
+
+    def check(self) -> None:
+        """Raise a ValueError unless both rates are positive numbers."""
+        for name in ("initial", "final"):
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not 0 < value < math.inf:
+                raise ValueError(f"the schedule's {name} rate must be a positive number, got {value!r}")
+
+
+class ExponentialDecay(_Schedule):
+    """A learning rate that falls by the same factor every epoch, from `initial` to `final`.
+
+    Parameters
+    ----------
+    initial, final : float
+        Rate of the first and of the last epoch, both positive.
+    """
+
+    def rate(self, epoch: int, epochs: int) -> float:
+        """Return the rate of `epoch` (0 is the first) out of `epochs`."""
+        progress = epoch / max(epochs - 1, 1)
+        return self.initial * (self.final / self.initial) ** progress
+
+
+class CosineDecay(_Schedule):
+    """A learning rate that follows half a cosine from `initial` to `final` (Loshchilov & Hutter 2017).
+
+    Parameters
+    ----------
+    initial, final : float
+        Rate of the first and of the last epoch, both positive.
+    """
+
+    def rate(self, epoch: int, epochs: int) -> float:
+        """Return the rate of `epoch` (0 is the first) out of `epochs`."""
+        progress = epoch / max(epochs - 1, 1)
+        return self.final + (self.initial - self.final) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+class EarlyStopping(BaseEstimator):
+    """Stop when the validation loss has not improved for `patience` epochs.
+
+    Parameters
+    ----------
+    patience : int, default=10
+        Epochs without improvement before training stops.
+    min_delta : float, default=0
+        An improvement is a loss lower than the best one by more than this, in the loss's unit.
+    restore_best : bool, default=True
+        Go back to the weights of the best epoch at the end, also when all epochs were run.
+    """
+
+    def __init__(self, *, patience: int = 10, min_delta: float = 0.0, restore_best: bool = True):
+        self.patience = patience
+        self.min_delta = min_delta
+        self.restore_best = restore_best
+
+    def check(self) -> None:
+        """Raise an error that names the first setting that cannot be."""
+        check_positive_integer("patience", self.patience)
+        if not self.min_delta >= 0:
+            raise ValueError(f"min_delta must be zero or positive, got {self.min_delta!r}")
+
+
+def _check_fraction(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1:
+        raise ValueError(f"{name} must be in [0, 1), got {value!r}")
+
+
+def check_learning_rate(learning_rate: object) -> None:
+    """Raise an error unless `learning_rate` is a positive number or a schedule of positive ones."""
+    if hasattr(learning_rate, "rate"):
+        learning_rate.check()
+        return
+    is_number = isinstance(learning_rate, Real) and not isinstance(learning_rate, bool)
+    if not is_number or not 0 < learning_rate < math.inf:
+        raise ValueError(f"learning_rate must be a positive number or a schedule, got {learning_rate!r}")
+
+
+def learning_rate_at(learning_rate: float | ExponentialDecay | CosineDecay, epoch: int, epochs: int) -> float:
+    """Return the rate of `epoch` (0 is the first) from a number or a schedule."""
+    if hasattr(learning_rate, "rate"):
+        return float(learning_rate.rate(epoch, epochs))
+    return float(learning_rate)
+
+
+def epoch_order(seed: int, epoch: int, samples: int, shuffle: bool) -> np.ndarray:
+    """Return the order in which `epoch` visits the samples, the same under both backends."""
+    if not shuffle:
+        return np.arange(samples)
+    return np.random.default_rng([seed, epoch]).permutation(samples)
+
+
+def noise_key(seed: int, epoch: int) -> int:
+    """Return the 31-bit key of all noise in `epoch`; a new one each epoch."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0] >> 1)
+
+
+def stream_number(name: str) -> int:
+    """Return the 31-bit number of a stream of noise, such as "encoder.0"; streams are independent."""
+    return zlib.crc32(name.encode()) >> 1
+
+
+def run_epochs(
+    trainer: Trainer,
+    x: np.ndarray,
+    *,
+    validation: np.ndarray | None,
+    history: History,
+    epochs: int,
+    learning_rate: float | ExponentialDecay | CosineDecay,
+    early_stopping: EarlyStopping | None,
+    shuffle: bool,
+    seed: int,
+    on_epoch: Callable[[], object],
+) -> None:
+    """Train for `epochs`, filling `history`; always leaves the trainer with weights that can be used.
+
+    Parameters
+    ----------
+    trainer : Trainer
+        A wing's engine, holding the network and the training data.
+    x : ndarray
+        The training data, of which only the number of samples is used here.
+    validation : ndarray or None
+        Data for the validation loss.
+    history : History
+        Appended to, epoch by epoch.
+    epochs, learning_rate, early_stopping, shuffle, seed
+        As in the estimator.
+    on_epoch : callable
+        Called after every epoch; moves the progress bar.
+
+    Raises
+    ------
+    DivergenceError
+        At the first epoch with a loss that is not finite; the weights before it are restored.
+    """
+    good = best = trainer.get_weights()
+    best_loss, best_epoch = math.inf, None
+    try:
+        for epoch in range(epochs):
+            rate = learning_rate_at(learning_rate, epoch, epochs)
+            order = epoch_order(seed, epoch, len(x), shuffle)
+            terms = trainer.train_epoch(order, noise_key(seed, epoch), rate)
+            val_loss = None if validation is None else sum(trainer.evaluate(validation).values())
+            losses = sum(terms.values()), 0.0 if val_loss is None else val_loss
+            weights = trainer.get_weights()
+            if not np.isfinite(losses).all() or not all(np.isfinite(w).all() for w in weights.values()):
+                trainer.set_weights(good)
+                raise DivergenceError(_divergence_message(epoch, losses, rate))
+            history.append(terms, val_loss, rate)
+            good = weights
+            on_epoch()
+            if early_stopping is None:
+                continue
+            if val_loss < best_loss - early_stopping.min_delta:
+                best, best_loss, best_epoch = weights, val_loss, epoch
+            elif epoch - best_epoch >= early_stopping.patience:
+                break
+    except KeyboardInterrupt:
+        trainer.set_weights(good)
+        warnings.warn(
+            f"fit was interrupted in epoch {len(history.loss) + 1} of {epochs}; the estimator keeps the "
+            f"weights and the history of the {len(history.loss)} epochs that were completed",
+            stacklevel=3,
+        )
+    if early_stopping is not None and early_stopping.restore_best and best_epoch is not None:
+        trainer.set_weights(best)
+        history.best_epoch = best_epoch
+
+
+def _divergence_message(epoch: int, losses: tuple[float, float], rate: float) -> str:
+    return (
+        f"training diverged in epoch {epoch + 1}: training loss {losses[0]}, validation loss {losses[1]} at "
+        f"learning rate {rate:g}; the weights from before that epoch are kept and can be used. Try a learning "
+        "rate ten times smaller, data scaled to [0, 1], or another activation."
+    )

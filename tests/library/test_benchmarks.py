@@ -1,0 +1,148 @@
+"""The benchmark programs, on a handful of images: that they run, and that their sums are right."""
+
+import json
+import types
+
+import numpy as np
+import pytest
+
+import aelib
+import benchmarks
+from benchmarks import hinton2006, peers, speed
+
+
+@pytest.fixture
+def few_images(monkeypatch):
+    """Noise in place of MNIST, which a test must not fetch."""
+    x = np.random.default_rng(0).random((300, 784), dtype=np.float32)
+    data = types.SimpleNamespace(x_train=x[:200], x_validation=x[200:])
+    monkeypatch.setattr(aelib, "load_dataset", lambda name: data)
+    return x
+
+
+def test_record_names_machine_and_versions():
+    record = benchmarks.describe_run()
+    assert record["machine"]["processor"]
+    assert record["machine"]["cores"] >= 1
+    assert record["versions"]["numpy"] == np.__version__
+    assert record["versions"]["aelib"] == aelib.__version__
+
+
+def test_record_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    path = tmp_path / "results" / "record.json"
+    benchmarks.write_record(path, {"error": 3.0})
+    with pytest.raises(ValueError, match="JSON"):
+        benchmarks.write_record(path, {"error": float("nan")})
+    assert json.loads(path.read_text()) == {"error": 3.0}
+    assert [file.name for file in path.parent.iterdir()] == ["record.json"]
+
+
+def test_measure_scales_a_part_to_all_images(few_images, monkeypatch):
+    shown, clock = [], [0.0]
+
+    def prepare(x):
+        shown.append(len(x))
+        clock[0] += 7.0  # seconds of imports and building
+
+        def train(epochs):
+            clock[0] += 0.5 + 2.0 * epochs  # half a second of its own at each call
+
+        return train
+
+    competitor = speed.Competitor("slow", prepare, share=0.5, epochs=3)
+    monkeypatch.setitem(speed.COMPETITORS, "slow", competitor)
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: clock[0])
+    result = speed.measure("slow")
+    assert shown == [150]
+    assert result == {
+        "seconds_per_epoch": pytest.approx(4.0),
+        "startup_seconds": pytest.approx(7.5),
+        "images_timed": 150,
+        "images": 300,
+    }
+
+
+def test_ratios_are_taken_within_a_round(monkeypatch):
+    # The machine is half as fast in the second round; NumPy's products are the faster ones in the first.
+    seconds = {"numpy_products": [1.0, 4.0], "torch_products": [2.0, 2.0], "aelib_torch": [3.0, 6.0]}
+    calls = []
+
+    def measure_alone(name, images):
+        calls.append(name)
+        time = seconds[name][calls.count(name) - 1]
+        return {"seconds_per_epoch": time, "startup_seconds": 1.0, "images_timed": 50, "images": 100}
+
+    monkeypatch.setattr(speed, "measure_alone", measure_alone)
+    record = speed.compare(list(seconds), rounds=2)
+    assert calls[:3] == list(seconds)
+    assert calls[3:] == ["torch_products", "aelib_torch", "numpy_products"]
+    row = record["rows"][-1]
+    assert row["name"] == "aelib_torch"
+    assert row["median"] == 4.5
+    assert row["ratio"] == 3.0
+    page = speed.as_markdown(record, missing=["Pythae"])
+    assert "| aelib, PyTorch | 4.50 | 3.00 to 6.00 | 3.00 (target 2.2) | 1.0 | 50% of them" in page
+    assert "not measured: Pythae" in page
+
+
+def test_a_competitor_that_fails_is_reported():
+    with pytest.raises(RuntimeError, match=r"'no such one' failed(.|\n)*invalid choice"):
+        speed.measure_alone("no such one")
+
+
+TORCH_PEERS = ["numpy_products", "torch_products", "tensor_loader", "pil_loader", "aelib_torch"]
+TENSORFLOW_PEERS = ["keras_fit", "keras_compiled", "eager_tape", "aelib_tensorflow"]
+
+
+@pytest.mark.parametrize("name", TORCH_PEERS + TENSORFLOW_PEERS)
+def test_competitors_train(few_images, name):
+    pytest.importorskip("tensorflow" if name in TENSORFLOW_PEERS else "torch")
+    speed.COMPETITORS[name].prepare(few_images[:140])(1)  # 140: a whole batch and a smaller one
+
+
+def test_keras_peers_have_the_network_of_the_others():
+    pytest.importorskip("tensorflow")
+    pytest.importorskip("torch")
+    model = peers._keras_model(784)
+    torch_weights = [p.shape for half in peers._torch_halves(784) for p in half.parameters()]
+    keras_weights = [tuple(reversed(weight.shape)) for weight in model.get_weights()]
+    assert keras_weights == [tuple(shape) for shape in torch_weights]
+    linear = [layer.activation.__name__ == "linear" for layer in model.layers]
+    assert linear == [False, False, False, True, False, False, False, True]
+
+
+def test_distortion_is_small_and_different_for_each_image():
+    side = hinton2006.SIDE
+    image = np.zeros((side, side), np.float32)
+    image[8:20, 12:16] = 1.0
+    x = np.stack([image.ravel()] * 20)
+    result = hinton2006.distort(x, np.random.default_rng(0))
+    assert result.dtype == np.float32
+    assert result.min() >= 0
+    assert result.max() <= 1
+    rows, columns = np.mgrid[:side, :side]
+    mass = result.sum(axis=1)
+    centres = np.stack([result @ rows.ravel() / mass, result @ columns.ravel() / mass], axis=1)
+    assert np.abs(centres - [13.5, 13.5]).max() < 1.0  # half a pixel, and what the distortion adds
+    assert len(np.unique(result.round(3), axis=0)) == 20
+    unchanged = hinton2006.DISTORTION.copy()
+    hinton2006.DISTORTION.update(dict.fromkeys(unchanged, 0.0))
+    try:
+        same = hinton2006.distort(x, np.random.default_rng(0))
+    finally:
+        hinton2006.DISTORTION.update(unchanged)
+    np.testing.assert_allclose(same, x, atol=1e-5)
+
+
+def test_squared_error_is_summed_over_pixels():
+    assert hinton2006.squared_error(np.zeros((5, 784)), np.full((5, 784), 0.5)) == pytest.approx(196.0)
+
+
+def test_reproduction_records_what_was_run(few_images):
+    pytest.importorskip("torch")
+    record = hinton2006.reproduce(few_images[:64], few_images[64:100], epochs=2, copies=2, backend="torch")
+    json.dumps(record, allow_nan=False)
+    assert record["settings"]["epochs"] == record["epochs_completed"] == len(record["loss"]) == 2
+    assert record["image_visits"] == 2 * 128
+    assert record["training_images"] == 64
+    assert record["difference"]["autoencoder"] == pytest.approx(record["error"]["test"] - 3.0)
