@@ -122,7 +122,7 @@ def named_variables(network: Autoencoder) -> dict[str, keras.Variable]:
 
 def get_weights(network: Autoencoder) -> dict[str, np.ndarray]:
     """Return copies of all weights as NumPy arrays, canonical names and layout."""
-    return {name: np.array(variable) for name, variable in named_variables(network).items()}
+    return {name: variable.numpy().copy() for name, variable in named_variables(network).items()}
 
 
 def set_weights(network: Autoencoder, weights: dict[str, np.ndarray]) -> None:

@@ -117,7 +117,7 @@ def named_parameters(network: Autoencoder) -> dict[str, tuple[nn.Parameter, bool
 def get_weights(network: Autoencoder) -> dict[str, np.ndarray]:
     """Return copies of all weights as NumPy arrays, canonical names and layout."""
     return {
-        name: np.array((parameter.T if transposed else parameter).detach().cpu(), order="C")
+        name: np.array((parameter.T if transposed else parameter).numpy(force=True), order="C")
         for name, (parameter, transposed) in named_parameters(network).items()
     }
 
