@@ -26,7 +26,7 @@ SEED = 0
 # An epoch shows each image once as it is and COPIES - 1 times slightly distorted, each its own target.
 COPIES = 10
 EPOCHS = 20
-DISTORTION = {"rotation_degrees": 10.0, "scale": 0.08, "shear": 0.12, "shift_pixels": 0.5}
+DISTORTION = {"rotation_degrees": 7.0, "scale": 0.06, "shear": 0.08, "shift_pixels": 0.5}
 
 
 def estimator(epochs: int, backend: str | None) -> aelib.Autoencoder:
@@ -103,14 +103,14 @@ def reproduce(x: np.ndarray, x_test: np.ndarray, *, epochs: int, copies: int, ba
     dict
         Settings, seconds, loss per epoch, errors, the published errors, machine and versions.
     """
-    pca = PCA(CODE, svd_solver="full").fit(x.astype(np.float64))
+    pca = PCA(CODE, svd_solver="covariance_eigh").fit(x.astype(np.float64))
     pca_error = squared_error(x_test, pca.inverse_transform(pca.transform(x_test.astype(np.float64))))
     generator = np.random.default_rng(SEED)
-    start = time.perf_counter()
+    start, processor_start = time.perf_counter(), time.process_time()
     shown = np.concatenate([x, *(distort(x, generator) for _ in range(copies - 1))])
     model = estimator(epochs, backend)
     model.fit(shown)
-    seconds = time.perf_counter() - start
+    seconds, processor_seconds = time.perf_counter() - start, time.process_time() - processor_start
     test_error = squared_error(x_test, model.reconstruct(x_test))
     settings = model.get_params(deep=False) | {
         "architecture": repr(model.architecture),
@@ -129,6 +129,7 @@ def reproduce(x: np.ndarray, x_test: np.ndarray, *, epochs: int, copies: int, ba
         "epochs_completed": len(model.history_.loss),
         "image_visits": len(model.history_.loss) * len(shown),
         "seconds": round(seconds, 1),
+        "processor_seconds": round(processor_seconds, 1),  # all threads; other work does not lengthen it
         "loss": model.history_.loss,
         "error": {
             "train": squared_error(x, model.reconstruct(x)),

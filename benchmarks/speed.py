@@ -193,7 +193,7 @@ def as_markdown(record: dict, missing: list[str]) -> str:
     """Return the record of `compare` as a page of Markdown; `missing` are labels that were not run."""
     machine = record["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
-    columns = ["", "s per epoch (median)", "rounds", "× matrix products", "start-up s", "measured on"]
+    columns = ["", "s per epoch", "fastest, slowest", "× matrix products", "start-up s", "measured on"]
     lines = [
         "# Seconds per epoch",
         "",
@@ -220,8 +220,8 @@ def as_markdown(record: dict, missing: list[str]) -> str:
         f"{record['rounds']} interleaved rounds, each measurement in a process of its own. An epoch's time",
         "is the time of 1 + m epochs less that of one, divided by m (m is 2 or 4), after one epoch that does",
         "not count: compilation and start-up cancel, and stand in a column of their own (imports included).",
-        "The ratio is the median over rounds, to the faster matrix products of the same round; those are the",
-        "forward and backward products of every layer on arrays that are already in place.",
+        "Both are medians over rounds; the ratio is to the faster matrix products of the same round:",
+        "all forward and backward products of every layer, on arrays that are already in place.",
     ]
     if missing:
         lines += ["", f"Not installed, so not measured: {', '.join(missing)}."]

@@ -61,7 +61,7 @@ class Trainer:
         self.loss = loss
         self.batch_size = batch_size
         self.device = next(network.parameters()).device
-        self.x = torch.as_tensor(x, device=self.device)
+        self.x = torch.tensor(x, device=self.device)  # a copy: the caller may change the array
         self.optimizer = make_optimizer(network, optimizer)
 
     def train_epoch(self, order: np.ndarray, noise_key: int, rate: float) -> dict[str, float]:
@@ -141,6 +141,6 @@ def gradients(
 def _batches(network: Autoencoder, x: np.ndarray) -> tuple[Tensor, ...]:
     device = next(network.parameters()).device
     return tuple(
-        torch.as_tensor(x[start : start + ROWS_AT_ONCE], device=device)
+        torch.tensor(x[start : start + ROWS_AT_ONCE], device=device)
         for start in range(0, len(x), ROWS_AT_ONCE)
     )

@@ -1,0 +1,142 @@
+"""Schedules, orders and the wings' common shape."""
+
+import ast
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import aelib
+from aelib.training import epoch_order, learning_rate_at
+
+PACKAGE = Path(aelib.__file__).parent
+WING_FILES = ("networks.py", "losses.py", "random.py", "engine.py")
+
+
+def test_schedules_go_from_the_initial_to_the_final_rate():
+    for schedule in (aelib.ExponentialDecay(0.1, 0.001), aelib.CosineDecay(0.1, 0.001)):
+        rates = [learning_rate_at(schedule, epoch, 11) for epoch in range(11)]
+        assert rates[0] == pytest.approx(0.1)
+        assert rates[-1] == pytest.approx(0.001)
+        assert np.all(np.diff(rates) < 0)
+    assert learning_rate_at(aelib.ExponentialDecay(0.1, 0.001), 5, 11) == pytest.approx(0.01)
+    assert learning_rate_at(aelib.CosineDecay(0.1, 0.001), 5, 11) == pytest.approx(0.0505)
+    assert learning_rate_at(0.3, 5, 11) == 0.3
+
+
+def test_a_schedule_over_one_epoch_gives_the_initial_rate():
+    assert learning_rate_at(aelib.ExponentialDecay(0.1, 0.001), 0, 1) == pytest.approx(0.1)
+
+
+def test_order_visits_every_sample_once_and_differs_between_epochs():
+    a, b = epoch_order(0, 0, 50, shuffle=True), epoch_order(0, 1, 50, shuffle=True)
+    assert sorted(a) == list(range(50))
+    assert not np.array_equal(a, b)
+    np.testing.assert_array_equal(epoch_order(0, 0, 50, shuffle=True), a)
+    np.testing.assert_array_equal(epoch_order(0, 3, 5, shuffle=False), np.arange(5))
+
+
+def public_names(path: Path) -> dict[str, list[str]]:
+    """Return the public functions, classes and methods of a file with their parameters, in order."""
+    names = {}
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            names[node.name] = [argument.arg for argument in node.args.args + node.args.kwonlyargs]
+        if isinstance(node, ast.ClassDef):
+            names[node.name] = [base for base in ("class",)]
+            for method in node.body:
+                if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
+                    names[f"{node.name}.{method.name}"] = [a.arg for a in method.args.args]
+    return names
+
+
+def imported_modules(path: Path) -> set[str]:
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            modules.add(node.module)
+    return modules
+
+
+# What one framework needs and the other brings: stated here, so that nothing else can differ.
+ONLY_TORCH = {"networks.py": {"softplus"}, "engine.py": {"fast_arithmetic"}}
+ONLY_TENSORFLOW = {
+    "engine.py": {"AdamOptimizer", "AdamOptimizer.step", "SGDOptimizer", "SGDOptimizer.step"},
+}
+# A layer's and a network's own arguments: Keras wants the dtype where it is built; `forward` is `call`.
+TRANSLATED = {
+    "forward": "call",
+    "named_parameters": "named_variables",
+    "parameters_by_name": "variables_by_name",
+}
+
+
+def translate(name: str) -> str:
+    owner, _, method = name.rpartition(".")
+    return ".".join(filter(None, [owner, TRANSLATED.get(method, method)]))
+
+
+@pytest.mark.parametrize("file", WING_FILES)
+def test_the_wings_mirror_each_other(file):
+    torch = public_names(PACKAGE / "torch" / file)
+    tensorflow = public_names(PACKAGE / "tensorflow" / file)
+    torch = {translate(k): v for k, v in torch.items() if k not in ONLY_TORCH.get(file, set())}
+    tensorflow = {k: v for k, v in tensorflow.items() if k not in ONLY_TENSORFLOW.get(file, set())}
+    assert list(torch) == list(tensorflow)
+    engine_step = "Trainer.step"  # the rate is an argument of TensorFlow's step, an attribute of PyTorch's optimiser
+    for name in torch.keys() - {engine_step}:
+        assert torch[name] == tensorflow[name], name
+
+
+def test_no_wing_imports_the_other_and_the_ground_floor_imports_none():
+    for path in PACKAGE.rglob("*.py"):
+        roots = {module.split(".")[0] for module in imported_modules(path) if module}
+        wing = path.parent.name
+        if wing == "torch":
+            assert not roots & {"tensorflow", "keras"}, path
+            assert not any(module.startswith("aelib.tensorflow") for module in imported_modules(path))
+        elif wing == "tensorflow":
+            assert "torch" not in roots, path
+            assert not any(module.startswith("aelib.torch") for module in imported_modules(path))
+        else:
+            assert not roots & {"torch", "tensorflow", "keras"}, path
+
+
+def test_only_four_modules_know_that_there_are_two_wings():
+    know = {
+        path.name
+        for path in PACKAGE.glob("*.py")
+        if "load_wing" in path.read_text() or "BACKENDS" in path.read_text()
+    }
+    assert know <= {"settings.py", "estimators.py", "storage.py", "equivalence.py"}
+
+
+def test_aelib_stays_small(record):
+    lines = 0
+    for path in PACKAGE.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        docstrings = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+                text = node.body[0]
+                docstrings |= set(range(text.lineno, text.end_lineno + 1))
+        for number, line in enumerate(path.read_text().splitlines(), start=1):
+            if number not in docstrings and line.strip() and not line.strip().startswith("#"):
+                lines += 1
+    record("lines of code in aelib", lines, 3000)
+    assert lines < 3000
+
+
+def test_every_public_function_has_hints_and_a_docstring():
+    for name in aelib.__all__:
+        thing = getattr(aelib, name)
+        if inspect.ismodule(thing):
+            continue
+        assert inspect.getdoc(thing), name
+        signature = inspect.signature(thing.__init__ if inspect.isclass(thing) else thing)
+        for parameter in signature.parameters.values():
+            if parameter.name not in ("self", "args", "kwargs"):
+                assert parameter.annotation is not parameter.empty, f"{name}({parameter.name})"
