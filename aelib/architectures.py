@@ -8,6 +8,7 @@ frameworks start from the same numbers.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from numbers import Integral, Real
 
 import numpy as np
@@ -54,7 +55,7 @@ class DenseLayer:
         return shapes
 
     def initial_weights(self, generator: np.random.Generator) -> dict[str, np.ndarray]:
-        """Draw a uniform kernel with the variance of He et al. (2015) or Glorot & Bengio (2010); zero bias."""
+        """Draw a uniform kernel, scaled after He et al. (2015) or Glorot & Bengio (2010), and a zero bias."""
         weights = {}
         for name, shape in self.weight_shapes().items():
             if name.endswith("bias"):
@@ -188,7 +189,7 @@ class Dense(BaseEstimator):
         self.check()
         (features,) = sample_shape
         sizes = [features, *(int(size) for size in self.hidden), int(self.code)]
-        steps = list(zip(sizes[:-1], sizes[1:], strict=True))
+        steps = list(pairwise(sizes))
         last = len(steps) - 1
         encoder = tuple(
             DenseLayer(

@@ -90,7 +90,7 @@ def fetch(dataset: str, file_name: str) -> Path:
     raise OSError(
         f"the data file {path} {state}, and no mirror delivered it:\n" + "\n".join(failures) + "\n"
         "Connect to the network and try again, or copy the files there by hand: "
-        f"the environment variable AELIB_DATA_DIR (now in effect: {settings.get_data_dir()}) names the folder, "
+        f"the environment variable AELIB_DATA_DIR (now {settings.get_data_dir()}) names the folder, "
         f"which holds {_layout(dataset)}. Without any download there is load_dataset('digits')."
     )
 

@@ -152,9 +152,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         trainer = self._build_trainer(X)
         from tqdm.auto import tqdm
 
-        with tqdm(
-            total=self.epochs, desc="epochs", leave=False, delay=2, disable=None if self.progress else True
-        ) as bar:
+        # In a notebook tqdm overlooks its own variable, and a bar would be stored among the outputs.
+        hidden = not self.progress or "TQDM_DISABLE" in os.environ
+        with tqdm(total=self.epochs, desc="epochs", leave=False, delay=2, disable=hidden) as bar:
             run_epochs(
                 trainer,
                 X,
@@ -295,8 +295,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         bad = ~np.isfinite(X)
         if bad.any():
             raise ValueError(
-                f"X contains {bad.sum()} NaN or infinite (inf) values, the first in row {np.argwhere(bad)[0][0]}; "
-                "leave out such rows or fill them in, for example with sklearn.impute.SimpleImputer"
+                f"X contains {bad.sum()} NaN or infinite (inf) values, the first in row "
+                f"{np.argwhere(bad)[0][0]}; leave out such rows or fill them in, for example with "
+                "sklearn.impute.SimpleImputer"
             )
         if reset:
             self._check_range(X)
@@ -305,8 +306,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _check_range(self, X: np.ndarray) -> None:
         if self.loss == "binary_cross_entropy" and (X.min() < 0 or X.max() > 1):
             raise ValueError(
-                f"binary_cross_entropy needs values in [0, 1], but X reaches from {X.min():g} to {X.max():g}; "
-                "scale it (sklearn.preprocessing.MinMaxScaler) or use loss='squared_error'"
+                f"binary_cross_entropy needs values in [0, 1], but X reaches from {X.min():g} to "
+                f"{X.max():g}; scale it (sklearn.preprocessing.MinMaxScaler) or use loss='squared_error'"
             )
 
     def _validate_fitted(self, X: np.ndarray) -> np.ndarray:

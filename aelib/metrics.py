@@ -158,7 +158,8 @@ def principal_angles(a: ArrayLike, b: ArrayLike) -> np.ndarray:
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if a.ndim != 2 or b.ndim != 2 or len(a) != len(b):
         raise ValueError(
-            f"principal_angles takes two matrices with equally many rows (features), not {a.shape} and {b.shape}"
+            f"principal_angles takes two matrices with equally many rows (features), "
+            f"not {a.shape} and {b.shape}"
         )
     for name, basis in {"a": a, "b": b}.items():
         rank = np.linalg.matrix_rank(basis)

@@ -152,11 +152,11 @@ def load_wing(backend: str) -> ModuleType:
             f"pip install 'aelib[{backend}]', or choose the other one with "
             "aelib.configure(backend=...) or AELIB_BACKEND"
         )
-    both_frameworks = backend == "tensorflow" and "torch" in sys.modules
-    if both_frameworks and sys.modules["torch"].cuda.is_available():
+    torch = sys.modules.get("torch")
+    has_triton = importlib.util.find_spec("triton") is not None
+    if backend == "tensorflow" and torch is not None and has_triton and torch.cuda.is_available():
         # Triton and TensorFlow both carry LLVM; on CUDA the process aborts unless Triton comes first.
-        if importlib.util.find_spec("triton") is not None:
-            importlib.import_module("triton")
+        importlib.import_module("triton")
     return importlib.import_module(f"aelib.{backend}")
 
 

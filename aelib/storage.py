@@ -60,9 +60,7 @@ def save(estimator: "Autoencoder", path: str | os.PathLike) -> None:
         raise
 
 
-def load(
-    path: str | os.PathLike, *, backend: str | None = None, device: str | None = None
-) -> "Autoencoder":
+def load(path: str | os.PathLike, *, backend: str | None = None, device: str | None = None) -> "Autoencoder":
     """Read an estimator that `save` wrote, under either backend.
 
     Parameters
@@ -98,7 +96,9 @@ def load(
         estimator.dtype_ = settings.resolve_dtype(metadata["dtype"])
         estimator.history_ = History(**metadata["history"])
     except (KeyError, TypeError) as error:
-        raise ValueError(f"{path}: the description of the model is not one that aelib wrote: {error}") from error
+        raise ValueError(
+            f"{path}: the description of the model is not one that aelib wrote: {error}"
+        ) from error
     estimator.backend_ = settings.resolve_backend(backend)
     estimator.device_ = settings.resolve_device(device, estimator.backend_)
     estimator._build_network(weights)

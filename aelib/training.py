@@ -23,13 +23,17 @@ class DivergenceError(ArithmeticError):
 class Trainer(Protocol):
     """What the loop needs of a wing's `engine.Trainer`."""
 
-    def train_epoch(self, order: np.ndarray, noise_key: int, rate: float) -> dict[str, float]: ...
+    def train_epoch(self, order: np.ndarray, noise_key: int, rate: float) -> dict[str, float]:
+        """Visit all samples once and return the mean of each loss term."""
 
-    def evaluate(self, x: np.ndarray) -> dict[str, float]: ...
+    def evaluate(self, x: np.ndarray) -> dict[str, float]:
+        """Return the mean of each loss term, without dropout."""
 
-    def get_weights(self) -> Weights: ...
+    def get_weights(self) -> Weights:
+        """Return copies of all weights."""
 
-    def set_weights(self, weights: Weights) -> None: ...
+    def set_weights(self, weights: Weights) -> None:
+        """Copy arrays into the network."""
 
 
 @dataclass
@@ -286,6 +290,6 @@ def run_epochs(
 def _divergence_message(epoch: int, losses: tuple[float, float], rate: float) -> str:
     return (
         f"training diverged in epoch {epoch + 1}: training loss {losses[0]}, validation loss {losses[1]} at "
-        f"learning rate {rate:g}; the weights from before that epoch are kept and can be used. Try a learning "
-        "rate ten times smaller, data scaled to [0, 1], or another activation."
+        f"learning rate {rate:g}; the weights from before that epoch are kept and can be used. Try a "
+        "learning rate ten times smaller, data scaled to [0, 1], or another activation."
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-_ADDRESS = re.compile(r"https://github\.com/[\w.-]+/[\w.-]+?")
+_REPOSITORY = re.compile(r"https://github\.com/[\w.-]+/[\w.-]+?")
 
 
 def read_repository(root: Path = ROOT) -> tuple[str, str]:
@@ -15,20 +15,26 @@ def read_repository(root: Path = ROOT) -> tuple[str, str]:
     return repository["url"], repository["branch"]
 
 
-def write_address(address: str, root: Path = ROOT) -> None:
-    """Put `address` in ``_config.yml``, changing nothing else there.
+def write_address(address: str, hub: str | None = None, root: Path = ROOT) -> None:
+    """Put `address`, and a JupyterHub's if one is given, in ``_config.yml``, changing nothing else there.
 
     Raises
     ------
     ValueError
-        If `address` is not a GitHub repository's: Colab opens notebooks from GitHub only.
+        If `address` is not a GitHub repository's (Colab opens no other), or `hub` is not an https address.
     """
     address = address.rstrip("/").removesuffix(".git")
-    if not _ADDRESS.fullmatch(address):
+    if not _REPOSITORY.fullmatch(address):
         raise ValueError(
             f"{address!r} is not a repository's address; give it as https://github.com/NAME/REPOSITORY "
             "(Colab opens notebooks from GitHub only)"
         )
+    if hub and not hub.startswith("https://"):
+        raise ValueError(f"{hub!r} is not a JupyterHub's address; it begins with https://")
     path = root / "_config.yml"
-    old, _ = read_repository(root)
-    path.write_text(path.read_text(encoding="utf-8").replace(old, address), encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
+    config = yaml.safe_load(text)
+    text = text.replace(config["repository"]["url"], address)
+    if hub:
+        text = text.replace(config["launch_buttons"]["jupyterhub_url"], hub.rstrip("/"))
+    path.write_text(text, encoding="utf-8")

@@ -10,7 +10,7 @@ from pathlib import Path
 from jupyter_book.sphinx import build_sphinx
 
 from booktools.address import ROOT
-from booktools.environment import execution_environment, use_sharp_figures
+from booktools.environment import execution_environment
 
 # What a lesson's outputs depend on besides the lesson itself.
 _SOURCES = ("aelib/**/*.py", "benchmarks/**/*.py", "benchmarks/results/**/*", "requirements.txt")
@@ -51,7 +51,6 @@ def build(root: Path, profile: str, backend: str) -> Path | None:
     """
     output = root / "_build" / f"{profile}-{backend}"
     os.environ.update(execution_environment(profile, backend))
-    os.environ["IPYTHONDIR"] = use_sharp_figures(root / "_build" / "ipython")
     status = build_sphinx(
         str(root),
         str(output / "html"),

@@ -5,6 +5,13 @@ from pathlib import Path
 
 from booktools.address import ROOT
 
+KERNEL_SETTINGS = """\
+c = get_config()
+c.InlineBackend.figure_formats = {"retina"}  # sharp: drawn at twice the resolution
+c.HistoryManager.enabled = False
+c.IPKernelApp.log_level = 40  # errors only
+"""
+
 
 def execution_environment(profile: str, backend: str) -> dict[str, str]:
     """Return this process's environment, set for executing lessons quietly and reproducibly."""
@@ -16,6 +23,7 @@ def execution_environment(profile: str, backend: str) -> dict[str, str]:
         "TQDM_DISABLE": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "TF_ENABLE_ONEDNN_OPTS": "0",
+        "IPYTHONDIR": _ipython_folder(),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "PYTHONHASHSEED": "0",
         "NO_COLOR": "1",
@@ -28,10 +36,11 @@ def execution_environment(profile: str, backend: str) -> dict[str, str]:
     return environment
 
 
-def use_sharp_figures(folder: Path) -> str:
-    """Make a folder for ``IPYTHONDIR`` whose kernels draw at twice the resolution; return it."""
-    profile = folder / "profile_default"
-    profile.mkdir(parents=True, exist_ok=True)
-    setting = 'get_config().InlineBackend.figure_formats = {"retina"}\n'
-    (profile / "ipython_kernel_config.py").write_text(setting, encoding="utf-8")
+def _ipython_folder() -> str:
+    """Write the kernels' settings and return their folder: the user's own ones must not reach a lesson."""
+    folder = ROOT / "_build" / "ipython"
+    settings = folder / "profile_default" / "ipython_kernel_config.py"
+    if not settings.exists() or settings.read_text(encoding="utf-8") != KERNEL_SETTINGS:
+        settings.parent.mkdir(parents=True, exist_ok=True)
+        settings.write_text(KERNEL_SETTINGS, encoding="utf-8")
     return str(folder)

@@ -67,7 +67,10 @@ def _role(name: str, body: str, lesson: Lesson) -> str:
     body = " ".join(body.split())
     explicit = _WORDS_AND_TARGET.match(body)
     words, target = (explicit["words"], explicit["target"]) if explicit else ("", body)
-    return ROLES[name](words, target, lesson)
+    try:
+        return ROLES[name](words, target, lesson)
+    except KeyError as error:
+        raise UnknownMarkupError(f"{lesson.path.name}: {error.args[0]}") from error
 
 
 def _reference(words, target, lesson):

@@ -34,7 +34,7 @@ def to_plain(text: str, lesson: Lesson) -> str:
 
 def find_raw(plain: str) -> str | None:
     """Return the first MyST role, directive or label in plain Markdown outside code, or None."""
-    without_code = re.sub(r"^(`{3,}).*?^\1`*\s*$", "", plain, flags=re.DOTALL | re.MULTILINE)
+    without_code = re.sub(r"^(`{3,})(?!\{)[^\n]*\n.*?^\1`*\s*$", "", plain, flags=re.DOTALL | re.MULTILINE)
     without_code = re.sub(r"(?<![`}])(`+)(?!`)[^\n]+?(?<!`)\1(?!`)", "", without_code)
     found = _RAW.search(without_code)
     return found and without_code[found.start() : found.start() + 60]
@@ -165,11 +165,12 @@ def _proof(argument, options, body, lesson):
 
 
 def _exercise(argument, options, body, lesson):
-    return f"### Exercise: {inline(argument, lesson)}\n\n{_body(body, lesson)}"
+    number = lesson.target(options["label"]).words
+    return f"### {number}: {inline(argument, lesson)}\n\n{_body(body, lesson)}"
 
 
 def _solution_start(argument, options, body, lesson):
-    return f"#### Solution to: {inline(lesson.target(argument).title, lesson)}\n\n*Try it yourself first.*"
+    return f"#### Solution to {lesson.target(argument).words}\n\n*Try it yourself first.*"
 
 
 def _solution_end(argument, options, body, lesson):

@@ -39,10 +39,12 @@ def collect_targets(folder: Path) -> dict[str, Target]:
 def _targets_of(lesson: str, text: str):
     lines = text.splitlines()
     counts: dict[str, int] = {}
+    # As on the site: lessons are chapters with their own number, lesson 00 has none.
+    chapter = f"{int(lesson[:2])}." if lesson[:2].isdigit() and lesson[:2] != "00" else ""
 
     def numbered(kind: str) -> str:
         counts[kind] = counts.get(kind, 0) + 1
-        return f"({counts[kind]})" if kind == "equation" else f"{kind.capitalize()} {counts[kind]}"
+        return f"({counts[kind]})" if kind == "equation" else f"{kind.capitalize()} {chapter}{counts[kind]}"
 
     waiting: list[str] = []  # labels that belong to the next heading
     directive = argument = ""
@@ -64,16 +66,9 @@ def _targets_of(lesson: str, text: str):
         elif equation := _EQUATION.search(line):
             yield equation[1], Target(numbered("equation"), lesson)
         elif (named := _NAMED.match(line)) and directive:
-            yield named[1], Target(_words(directive, argument, numbered), lesson, argument)
+            kind = "equation" if directive == "math" else directive.removeprefix("prf:")
+            yield named[1], Target(numbered(kind), lesson, argument)
             directive = ""
-
-
-def _words(directive: str, argument: str, numbered) -> str:
-    if directive == "math":
-        return numbered("equation")
-    if directive in ("exercise", "solution"):
-        return f"{directive.capitalize()}: {argument}"
-    return numbered(directive.removeprefix("prf:"))
 
 
 def _figure_names(lines: list[str]) -> list[str]:

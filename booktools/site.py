@@ -16,6 +16,7 @@ from sphinxcontrib.bibtex.style.referencing.author_year import AuthorYearReferen
 
 LOGGER = logging.getLogger(__name__)
 TABS = {"tag_tab-torch": ("PyTorch", "torch"), "tag_tab-tensorflow": ("TensorFlow", "tensorflow")}
+PLACEHOLDER_HUB = "//jupyterhub.example.org"
 PAGE_LIMIT = 1_500_000  # bytes, with its images
 
 
@@ -88,6 +89,16 @@ def check_alternative_texts(app: Sphinx, doctree: nodes.document, docname: str) 
             )
 
 
+def explain_missing_hub(
+    app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document
+) -> None:
+    """Let the JupyterHub button explain itself as long as no hub is named in the configuration."""
+    for group in context.get("header_buttons", []):
+        for button in group.get("buttons", []):
+            if button.get("text") == "JupyterHub" and PLACEHOLDER_HUB in button["url"]:
+                button["url"] = context["pathto"](app.config.root_doc) + "#jupyterhub"
+
+
 def serve_twins(app: Sphinx, exception: Exception | None) -> None:
     """Let the download buttons serve the twins instead of notebooks full of MyST markup."""
     if exception or app.builder.name != "html":
@@ -114,6 +125,7 @@ def setup(app: Sphinx) -> dict:
     register_plugin("sphinxcontrib.bibtex.style.referencing", "author_year_round", RoundAuthorYear)
     app.add_post_transform(GroupTabCells)
     app.connect("doctree-resolved", check_alternative_texts)
+    app.connect("html-page-context", explain_missing_hub, priority=900)  # after the theme made its buttons
     app.connect("build-finished", serve_twins)
     app.connect("build-finished", check_page_weights)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

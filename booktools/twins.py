@@ -8,16 +8,18 @@ import argparse
 import hashlib
 import os
 import sys
+import time
 from pathlib import Path
 
 import jupytext
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 
 from booktools.address import ROOT, read_repository, write_address
 from booktools.environment import execution_environment
-from booktools.inline import Lesson
+from booktools.inline import Lesson, UnknownMarkupError
 from booktools.markdown import figure_caption, to_plain
 from booktools.references import collect_targets, load_bibliography
 
@@ -213,9 +215,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("lessons", nargs="*", help="names such as 02-losses; all if none is given")
     parser.add_argument("--fork", metavar="URL", help="the address of your copy; nothing is executed")
+    parser.add_argument("--hub", metavar="URL", help="with --fork: the address of your JupyterHub")
     options = parser.parse_args()
     if options.fork:
-        write_address(options.fork)
+        try:
+            write_address(options.fork, options.hub)
+        except ValueError as error:
+            sys.exit(str(error))
         for path in lesson_paths():
             if path.with_suffix(".ipynb").exists():
                 readdress(path)
@@ -228,10 +234,14 @@ def main() -> None:
     os.chdir(ROOT)
     for path in (known[name] for name in options.lessons or known):
         print(f"{path.stem}: ", end="", flush=True)
-        twin = make_twin(path)
-        execute(twin, path.parent)
+        start = time.perf_counter()
+        try:
+            twin = make_twin(path)
+            execute(twin, path.parent)
+        except (UnknownMarkupError, CellExecutionError, RuntimeError) as error:
+            sys.exit(f"not written\n{error}")
         write(twin, path.with_suffix(".ipynb"))
-        print("written")
+        print(f"executed in {time.perf_counter() - start:.0f} s and written")
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
-import tensorflow as tf  # noqa: E402
+import tensorflow as tf
 
-from aelib.tensorflow import engine, losses, networks, random  # noqa: E402
+from aelib.tensorflow import engine, losses, networks, random
 
 # TF32 keeps 10 bits of the fraction; ask for it after this import if speed matters more than agreement.
 tf.config.experimental.enable_tensor_float_32_execution(False)

@@ -1,5 +1,7 @@
 """The engine: one epoch of training, evaluation, and the way from NumPy arrays to tensors and back."""
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 from tensorflow import Tensor
@@ -50,28 +52,46 @@ class Trainer:
         with tf.device(self.device):
             self.x = tf.constant(x)
             self.optimizer = make_optimizer(network, optimizer)
-        self.compiled_step = tf.function(self.step, jit_compile=True)
+            self.run_epoch = self._compile_epoch()
 
     def train_epoch(self, order: np.ndarray, noise_key: int, rate: float) -> dict[str, float]:
         """Visit all samples once in the given order and return the mean of each loss term."""
         with tf.device(self.device):
             key = tf.constant(noise_key, tf.uint32)
-            totals = self._run_epoch(tf.constant(order), key, tf.constant(rate, self.x.dtype))
+            totals = self.run_epoch(tf.constant(order, tf.int64), key, tf.constant(rate, self.x.dtype))
         return {name: float(total) / len(order) for name, total in totals.items()}
 
-    @tf.function
-    def _run_epoch(self, order: Tensor, key: Tensor, rate: Tensor) -> dict[str, Tensor]:
-        steps, rest = divmod(order.shape[0], self.batch_size)
-        batches = tf.reshape(order[: steps * self.batch_size], (steps, self.batch_size))
-        totals = {name: tf.zeros((), self.x.dtype) for name in TERM_NAMES}
-        for rows in batches:  # a loop in the graph: Python is not asked again until the epoch is over
-            terms = self.compiled_step(tf.gather(self.x, rows), Noise(key, rows), rate)
-            totals = {name: total + terms[name] * self.batch_size for name, total in totals.items()}
-        if rest:  # weighted: the last batch is smaller
-            rows = order[steps * self.batch_size :]
-            terms = self.step(tf.gather(self.x, rows), Noise(key, rows), rate)
-            totals = {name: total + terms[name] * rest for name, total in totals.items()}
-        return totals
+    def _compile_epoch(self) -> Callable[..., dict[str, Tensor]]:
+        """Compile a whole epoch: the steps by XLA, their loop as a graph. Python is not asked in between."""
+        samples, batch_size, dtype = len(self.x), self.batch_size, self.x.dtype
+        steps, rest = divmod(samples, batch_size)
+        key = tf.TensorSpec((), tf.uint32)
+        rate = tf.TensorSpec((), dtype)
+        if steps:
+            batch = tf.TensorSpec((batch_size, *self.x.shape[1:]), dtype)
+            noise = Noise(key, tf.TensorSpec((batch_size,), tf.int64))
+            step = tf.function(self.step, jit_compile=True, autograph=False)
+            step = step.get_concrete_function(batch, noise, rate)
+
+        def run_epoch(order: Tensor, key: Tensor, rate: Tensor) -> dict[str, Tensor]:
+            def add_step(i: Tensor, totals: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+                rows = order[i * batch_size : (i + 1) * batch_size]
+                terms = step(tf.gather(self.x, rows), Noise(key, rows), rate)
+                return i + 1, {name: total + terms[name] * batch_size for name, total in totals.items()}
+
+            totals = {name: tf.zeros((), dtype) for name in TERM_NAMES}
+            if steps:
+                _, totals = tf.while_loop(
+                    lambda i, _: i < steps, add_step, (tf.constant(0), totals), parallel_iterations=1
+                )
+            if rest:  # weighted: the last batch is smaller
+                rows = order[samples - rest :]
+                terms = self.step(tf.gather(self.x, rows), Noise(key, rows), rate)
+                totals = {name: total + terms[name] * rest for name, total in totals.items()}
+            return totals
+
+        order = tf.TensorSpec((samples,), tf.int64)
+        return tf.function(run_epoch, autograph=False).get_concrete_function(order, key, rate)
 
     def step(self, batch: Tensor, noise: Noise, rate: Tensor) -> dict[str, Tensor]:
         """Take one optimiser step on a batch (batch, features) and return the loss terms before it."""
@@ -174,9 +194,7 @@ def gradients(
 
 def _batches(network: Autoencoder, x: np.ndarray) -> tuple[Tensor, ...]:
     with tf.device(_device_of(network)):
-        return tuple(
-            tf.constant(x[start : start + ROWS_AT_ONCE]) for start in range(0, len(x), ROWS_AT_ONCE)
-        )
+        return tuple(tf.constant(x[start : start + ROWS_AT_ONCE]) for start in range(0, len(x), ROWS_AT_ONCE))
 
 
 def _device_of(network: Autoencoder) -> str:

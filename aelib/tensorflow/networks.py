@@ -36,6 +36,7 @@ class DenseLayer(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return the activations (batch, outputs) for `x` (batch, inputs); dropout only with noise."""
         x = ACTIVATIONS[self.spec.activation](self.linear(x))  # (batch, outputs)
         if noise is not None and self.spec.dropout > 0:
             x = dropout(x, self.spec.dropout, noise, self.spec.name)
@@ -60,6 +61,7 @@ class TiedDenseLayer(keras.layers.Layer):
         self.built = True
 
     def call(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return the activations (batch, outputs) for `x` (batch, inputs); dropout only with noise."""
         kernel = self.sources[0].linear.kernel  # (outputs, inputs)
         product = tf.matmul(x, kernel, transpose_b=True)
         x = ACTIVATIONS[self.spec.activation](product + self.bias)  # (batch, outputs)
@@ -105,6 +107,7 @@ class Autoencoder(keras.Model):
         return ACTIVATIONS[self.output_activation](self.decode_logits(code, noise))
 
     def call(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return the reconstructions (batch, features) of `x` (batch, features)."""
         return self.decode(self.encode(x, noise), noise)
 
 

@@ -34,6 +34,7 @@ class DenseLayer(nn.Module):
         self.linear = nn.utils.skip_init(nn.Linear, spec.inputs, spec.outputs)
 
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return the activations (batch, outputs) for `x` (batch, inputs); dropout only with noise."""
         x = ACTIVATIONS[self.spec.activation](self.linear(x))  # (batch, outputs)
         if noise is not None and self.spec.dropout > 0:
             x = dropout(x, self.spec.dropout, noise, self.spec.name)
@@ -57,6 +58,7 @@ class TiedDenseLayer(nn.Module):
         self.bias = nn.Parameter(torch.empty(spec.outputs))
 
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return the activations (batch, outputs) for `x` (batch, inputs); dropout only with noise."""
         kernel = self.sources[0].linear.weight.T  # (outputs, inputs)
         x = ACTIVATIONS[self.spec.activation](F.linear(x, kernel, self.bias))  # (batch, outputs)
         if noise is not None and self.spec.dropout > 0:
@@ -100,6 +102,7 @@ class Autoencoder(nn.Module):
         return ACTIVATIONS[self.output_activation](self.decode_logits(code, noise))
 
     def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return the reconstructions (batch, features) of `x` (batch, features)."""
         return self.decode(self.encode(x, noise), noise)
 
 

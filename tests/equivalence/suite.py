@@ -29,7 +29,7 @@ OPTIMIZERS = ("adam", "sgd")
 
 @cache
 def images() -> np.ndarray:
-    """Return 80 real digits enlarged to 28×28, (80, 784) in [0, 1]; with batches of 32 the last one is smaller."""
+    """Return 80 real digits enlarged to 28×28, (80, 784) in [0, 1]: two batches of 32 and one of 16."""
     small = load_digits().images[:80] / 16.0
     return np.clip(zoom(small, (1, 3.5, 3.5), order=1), 0.0, 1.0).reshape(80, 784)
 

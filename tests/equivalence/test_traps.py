@@ -127,7 +127,10 @@ def check(package, settings):
     model = make_model(package, **settings)
     assert_equivalent(package, model, images(), 50, lambda *_: None)
     backends = [
-        make_model(package, **settings).set_params(epochs=1, backend=backend).fit(images()).reconstruct(images())
+        make_model(package, **settings)
+        .set_params(epochs=1, backend=backend)
+        .fit(images())
+        .reconstruct(images())
         for backend in package.settings.BACKENDS
     ]
     error = package.equivalence.relative_error(*backends)

@@ -25,7 +25,12 @@ EXPECTED_FAILED_CHECKS: dict[str, str] = {}
 
 def quick(**settings):
     """Return a small model with few epochs."""
-    defaults = {"architecture": aelib.Dense((16,), code=4), "epochs": 2, "random_state": 0, "dtype": "float64"}
+    defaults = {
+        "architecture": aelib.Dense((16,), code=4),
+        "epochs": 2,
+        "random_state": 0,
+        "dtype": "float64",
+    }
     return aelib.Autoencoder(**(defaults | settings))
 
 
@@ -216,9 +221,17 @@ def test_progress_bar_only_on_stderr(backend, capsys):
 
 
 BAD_DATA = {
-    "not a number": (np.where(np.arange(64) == 3, np.nan, X[:5]), {}, r"5 NaN or infinite.*row 0.*SimpleImputer"),
+    "not a number": (
+        np.where(np.arange(64) == 3, np.nan, X[:5]),
+        {},
+        r"5 NaN or infinite.*row 0.*SimpleImputer",
+    ),
     "infinity": (np.where(X[:5] == X[2].max(), np.inf, X[:5]), {}, "NaN or infinite"),
-    "outside [0, 1]": (2 * X, {"loss": "binary_cross_entropy"}, r"\[0, 1\].*reaches from 0 to 2.*MinMaxScaler"),
+    "outside [0, 1]": (
+        2 * X,
+        {"loss": "binary_cross_entropy"},
+        r"\[0, 1\].*reaches from 0 to 2.*MinMaxScaler",
+    ),
     "images for Dense": (X.reshape(-1, 8, 8), {}, r"shape \(samples, features\), got \(200, 8, 8\); flatten"),
     "one sample as a vector": (X[0], {}, "Expected 2D array|1D array|shape"),
     "empty": (np.empty((0, 64)), {}, "minimum of 1 is required"),
@@ -241,13 +254,19 @@ BAD_SETTINGS = {
     "code negative": ({"architecture": aelib.Dense(code=-3)}, "code must be at least 1, got -3"),
     "code not whole": ({"architecture": aelib.Dense(code=2.5)}, "code must be a positive integer, got 2.5"),
     "hidden not a tuple": ({"architecture": aelib.Dense(32, code=2)}, r"tuple of layer sizes.*got 32"),
-    "hidden size zero": ({"architecture": aelib.Dense((8, 0), code=2)}, "hidden layer's size must be at least 1"),
+    "hidden size zero": (
+        {"architecture": aelib.Dense((8, 0), code=2)},
+        "hidden layer's size must be at least 1",
+    ),
     "batch size": ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
     "epochs": ({"epochs": -1}, "epochs must be at least 1, got -1"),
     "rate": ({"learning_rate": 0.0}, "learning_rate must be a positive number or a schedule, got 0.0"),
     "schedule": ({"learning_rate": aelib.CosineDecay(0.1, 0.0)}, "schedule's final rate must be a positive"),
     "loss": ({"loss": "mse"}, "unknown loss 'mse'; choose one of: 'squared_error', 'binary_cross_entropy'"),
-    "activation": ({"architecture": aelib.Dense(code=2, code_activation="gelu")}, "unknown code_activation 'gelu'.*'elu'"),
+    "activation": (
+        {"architecture": aelib.Dense(code=2, code_activation="gelu")},
+        "unknown code_activation 'gelu'.*'elu'",
+    ),
     "output activation": (
         {"loss": "binary_cross_entropy", "output_activation": "linear"},
         "needs output_activation='sigmoid', got 'linear'",
@@ -256,13 +275,19 @@ BAD_SETTINGS = {
     "momentum": ({"optimizer": aelib.SGD(momentum=1.0)}, r"momentum must be in \[0, 1\), got 1.0"),
     "beta": ({"optimizer": aelib.Adam(beta_2=1.5)}, "beta_2 must be in"),
     "epsilon": ({"optimizer": aelib.Adam(epsilon=0.0)}, "epsilon must be positive"),
-    "dropout": ({"architecture": aelib.Dense(code=2, dropout=1.0)}, r"dropout must be a fraction in \[0, 1\), got 1.0"),
+    "dropout": (
+        {"architecture": aelib.Dense(code=2, dropout=1.0)},
+        r"dropout must be a fraction in \[0, 1\), got 1.0",
+    ),
     "backend": ({"backend": "jax"}, "unknown backend 'jax'; choose one of: 'torch', 'tensorflow'"),
     "device": ({"device": "tpu"}, "unknown device 'tpu'; choose one of: 'auto', 'cpu', 'cuda'"),
     "dtype": ({"dtype": "float16"}, "unknown dtype 'float16'; choose one of: 'float32', 'float64'"),
     "early stopping": ({"early_stopping": aelib.EarlyStopping()}, "validation_data"),
     "patience": ({"early_stopping": aelib.EarlyStopping(patience=0)}, "patience must be at least 1"),
-    "min_delta": ({"early_stopping": aelib.EarlyStopping(min_delta=-1.0)}, "min_delta must be zero or positive"),
+    "min_delta": (
+        {"early_stopping": aelib.EarlyStopping(min_delta=-1.0)},
+        "min_delta must be zero or positive",
+    ),
 }
 
 
@@ -306,5 +331,5 @@ def test_codes_of_the_wrong_width(backend):
 
 def test_cuda_where_there_is_none(backend, monkeypatch):
     monkeypatch.setattr(aelib.settings.load_wing(backend).engine, "cuda_is_available", lambda: False)
-    with pytest.raises(RuntimeError, match="'cuda' was asked for, but .* sees no GPU"):
+    with pytest.raises(RuntimeError, match=r"'cuda' was asked for, but .* sees no GPU"):
         quick(backend=backend, device="cuda").fit(X)

@@ -20,7 +20,11 @@ def clean(monkeypatch):
 def python(code: str, **environment: str) -> str:
     """Run code in a new interpreter and return what it prints."""
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | environment, check=False
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        check=False,
     )
     assert run.returncode == 0, run.stderr
     return run.stdout
@@ -75,7 +79,7 @@ def test_triton_is_imported_before_tensorflow_on_cuda(monkeypatch):
     imported = []
 
     class FakeTorch:
-        class cuda:  # noqa: N801
+        class cuda:
             is_available = staticmethod(lambda: True)
 
     monkeypatch.setitem(sys.modules, "torch", FakeTorch)
@@ -88,7 +92,7 @@ def test_triton_is_imported_before_tensorflow_on_cuda(monkeypatch):
 def test_import_loads_no_framework_and_costs_little(record):
     code = (
         "import time, sys, sklearn.base; start = time.perf_counter(); import aelib;"
-        "print(time.perf_counter() - start, *[m for m in ('torch', 'tensorflow', 'keras') if m in sys.modules])"
+        "print(time.perf_counter() - start, *({'torch', 'tensorflow', 'keras'} & sys.modules.keys()))"
     )
     seconds, *loaded = min((python(code).split() for _ in range(3)), key=lambda words: float(words[0]))
     record("import aelib beyond sklearn.base, seconds", float(seconds), 0.3)

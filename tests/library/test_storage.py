@@ -130,7 +130,10 @@ def rewritten(saved, path, **changes):
         ({"metadata": {"format": "other"}}, "not one written by"),
         ({"metadata": {"version": 99}}, "format version 99"),
         ({"metadata": {"sample_shape": [10]}}, "has shape .* this network needs"),
-        ({"metadata": {"settings": {"architecture": {"class": "os.system", "settings": {}}}}}, "unknown part"),
+        (
+            {"metadata": {"settings": {"architecture": {"class": "os.system", "settings": {}}}}},
+            "unknown part",
+        ),
         ({"metadata": {"settings": {"no_such_setting": 1}}}, "description of the model"),
         ({"encoder.0.bias": np.zeros(5)}, "has shape"),
         ({"encoder.0.bias": np.full(16, np.inf)}, "NaN or infinity"),

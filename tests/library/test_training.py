@@ -44,7 +44,7 @@ def public_names(path: Path) -> dict[str, list[str]]:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             names[node.name] = [argument.arg for argument in node.args.args + node.args.kwonlyargs]
         if isinstance(node, ast.ClassDef):
-            names[node.name] = [base for base in ("class",)]
+            names[node.name] = ["class"]
             for method in node.body:
                 if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
                     names[f"{node.name}.{method.name}"] = [a.arg for a in method.args.args]
@@ -86,7 +86,9 @@ def test_the_wings_mirror_each_other(file):
     torch = {translate(k): v for k, v in torch.items() if k not in ONLY_TORCH.get(file, set())}
     tensorflow = {k: v for k, v in tensorflow.items() if k not in ONLY_TENSORFLOW.get(file, set())}
     assert list(torch) == list(tensorflow)
-    engine_step = "Trainer.step"  # the rate is an argument of TensorFlow's step, an attribute of PyTorch's optimiser
+    engine_step = (
+        "Trainer.step"  # the rate is an argument of TensorFlow's step, an attribute of PyTorch's optimiser
+    )
     for name in torch.keys() - {engine_step}:
         assert torch[name] == tensorflow[name], name
 

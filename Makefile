@@ -1,0 +1,52 @@
+# make book · make serve · make test · make notebooks · make check-lesson · make bench · make lint · make fork
+# Everything is installed into .venv, once, and again when the requirements change.
+
+PROFILE ?= reference
+BACKEND ?= torch
+PORT ?= 8000
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+# For a machine without a GPU: make book PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+PIP_ARGS ?=
+
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: book serve test check-lesson notebooks lint bench fork clean install
+
+book: $(INSTALLED)
+	$(BIN)/python -m booktools.build --profile $(PROFILE) --backend $(BACKEND)
+
+serve: book
+	@echo "Serving on http://127.0.0.1:$(PORT) (stop with Ctrl-C)"
+	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/$(PROFILE)-$(BACKEND)/html
+
+test: $(INSTALLED)
+	$(BIN)/python -m booktools.suite
+
+check-lesson: $(INSTALLED)
+	$(BIN)/python -m booktools.suite --lesson $(LESSON)
+
+notebooks: $(INSTALLED)
+	$(BIN)/python -m booktools.twins $(LESSON)
+
+lint: $(INSTALLED)
+	$(BIN)/python -m booktools.suite lint
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks.speed
+
+fork: $(INSTALLED)
+	$(BIN)/python -m booktools.twins --fork "$(URL)" $(if $(HUB),--hub "$(HUB)")
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "Python 3.11 to 3.13 is needed; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps -e .
+	touch $@
+
+clean:
+	rm -rf _build build *.egg-info .pytest_cache .ruff_cache .hypothesis
