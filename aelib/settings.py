@@ -152,12 +152,19 @@ def load_wing(backend: str) -> ModuleType:
             f"pip install 'aelib[{backend}]', or choose the other one with "
             "aelib.configure(backend=...) or AELIB_BACKEND"
         )
+    if backend == "tensorflow":
+        _import_triton_on_cuda()
+    wing = importlib.import_module(f"aelib.{backend}")
+    if backend == "torch":
+        _import_triton_on_cuda()
+    return wing
+
+
+def _import_triton_on_cuda() -> None:
+    """Import Triton before TensorFlow comes: both carry LLVM, and on CUDA the other order aborts."""
     torch = sys.modules.get("torch")
-    has_triton = importlib.util.find_spec("triton") is not None
-    if backend == "tensorflow" and torch is not None and has_triton and torch.cuda.is_available():
-        # Triton and TensorFlow both carry LLVM; on CUDA the process aborts unless Triton comes first.
+    if torch is not None and torch.cuda.is_available() and importlib.util.find_spec("triton") is not None:
         importlib.import_module("triton")
-    return importlib.import_module(f"aelib.{backend}")
 
 
 def banner() -> None:

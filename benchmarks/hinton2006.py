@@ -25,7 +25,7 @@ SIDE = 28
 SEED = 0
 # An epoch shows each image once as it is and COPIES - 1 times slightly distorted, each its own target.
 COPIES = 10
-EPOCHS = 20
+EPOCHS = 12
 DISTORTION = {"rotation_degrees": 7.0, "scale": 0.06, "shear": 0.08, "shift_pixels": 0.5}
 
 

@@ -87,6 +87,8 @@ def test_triton_is_imported_before_tensorflow_on_cuda(monkeypatch):
     monkeypatch.setattr(settings.importlib, "import_module", lambda name: imported.append(name))
     settings.load_wing("tensorflow")
     assert imported == ["triton", "aelib.tensorflow"]
+    settings.load_wing("torch")
+    assert imported[2:] == ["aelib.torch", "triton"]
 
 
 def test_import_loads_no_framework_and_costs_little(record):
