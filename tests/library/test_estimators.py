@@ -24,10 +24,11 @@ EXPECTED_FAILED_CHECKS: dict[str, str] = {}
 
 
 def quick(**settings):
-    """Return a small model with few epochs."""
+    """Return a small model with few epochs, each a single step, for which TensorFlow need not call XLA."""
     defaults = {
         "architecture": aelib.Dense((16,), code=4),
         "epochs": 2,
+        "batch_size": 256,
         "random_state": 0,
         "dtype": "float64",
     }
