@@ -132,8 +132,9 @@ def _download(url: str, path: Path, published: str) -> None:
     from tqdm.auto import tqdm
 
     # The size is unknown until the server answers; pooch then sets it, but asks for the bar's truth
-    # value before, which tqdm has only with a total.
-    with tqdm(desc=path.name, total=1, unit="B", unit_scale=True, leave=False) as bar:
+    # value before, which tqdm has only with a total. In a notebook tqdm overlooks its own variable.
+    hidden = "TQDM_DISABLE" in os.environ
+    with tqdm(desc=path.name, total=1, unit="B", unit_scale=True, leave=False, disable=hidden) as bar:
         pooch.retrieve(
             url,
             known_hash=f"sha256:{published}",

@@ -55,7 +55,9 @@ def from_images(
 
     folder = Path(folder)
     paths = _image_paths(folder)
-    pictures = [_read_image(path, size, grayscale) for path in tqdm(paths, desc="images", leave=False)]
+    # In a notebook tqdm overlooks its own variable.
+    bar = tqdm(paths, desc="images", leave=False, disable="TQDM_DISABLE" in os.environ)
+    pictures = [_read_image(path, size, grayscale) for path in bar]
     for path, picture in zip(paths, pictures, strict=True):
         if picture.shape != pictures[0].shape:
             raise ValueError(
@@ -128,8 +130,8 @@ def from_table(
     if target is not None:
         class_names, y = _number_classes([_label(cells, header, target, path, line) for line, cells in rows])
     minimum, maximum = x[parts[0]].min(axis=0), x[parts[0]].max(axis=0)
-    maximum = np.where(maximum > minimum, maximum, minimum + 1)
-    x = ((x - minimum) / (maximum - minimum)).astype(settings.resolve_dtype(None))
+    span = np.where(maximum > minimum, maximum - minimum, 1)
+    x = ((x - minimum) / span).astype(settings.resolve_dtype(None))
     return Dataset(
         path.stem,
         *(x[part] for part in parts),
@@ -137,7 +139,7 @@ def from_table(
         class_names=class_names,
         feature_names=feature_names,
         minimum=minimum,
-        maximum=maximum,
+        maximum=np.where(maximum > minimum, maximum, minimum + 1),
         source=str(path),
     )
 
@@ -166,19 +168,19 @@ def _number_classes(labels: list[str]) -> tuple[tuple[str, ...], np.ndarray]:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    # Names with a leading dot are what file managers leave behind ("._photo.jpg"), not images.
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-    )
+    return [path for path in _visible(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
+
+
+def _visible(folder: Path) -> list[Path]:
+    # Names with a leading dot are what file managers leave behind ("._photo.jpg", ".thumbnails").
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _image_paths(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
     here = _images_in(folder)
-    below = [path for sub in sorted(folder.iterdir()) if sub.is_dir() for path in _images_in(sub)]
+    below = [path for sub in _visible(folder) if sub.is_dir() for path in _images_in(sub)]
     if here and below:
         raise ValueError(
             f"{folder} has images beside its subfolders ({here[0].name} and others): put all of them into "

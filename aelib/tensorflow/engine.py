@@ -7,7 +7,7 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from aelib.tensorflow.losses import TERM_NAMES, loss_terms
-from aelib.tensorflow.networks import Autoencoder, get_weights, named_variables, set_weights
+from aelib.tensorflow.networks import Autoencoder, get_weights, named_weights, set_weights
 from aelib.tensorflow.random import Noise
 from aelib.training import SGD, Adam
 
@@ -158,7 +158,7 @@ class SGDOptimizer:
 
 def make_optimizer(network: Autoencoder, settings: Adam | SGD) -> AdamOptimizer | SGDOptimizer:
     """Return the optimiser for the settings; the rate is passed to every step."""
-    weights = [variable.value for variable in named_variables(network).values()]
+    weights = [variable.value for variable in named_weights(network).values()]
     return AdamOptimizer(weights, settings) if isinstance(settings, Adam) else SGDOptimizer(weights, settings)
 
 
@@ -183,7 +183,7 @@ def gradients(
     """Return the loss terms and the gradient of their sum for each weight, canonical names and layout."""
     (batch,) = _batches(network, x)
     noise = Noise(tf.constant(noise_key, tf.uint32), tf.range(len(x), dtype=tf.int64))
-    entries = {name: variable.value for name, variable in named_variables(network).items()}
+    entries = {name: variable.value for name, variable in named_weights(network).items()}
     with tf.GradientTape() as tape:
         terms = loss_terms(network, loss, batch, noise)
         total = sum(terms.values())
@@ -198,4 +198,4 @@ def _batches(network: Autoencoder, x: np.ndarray) -> tuple[Tensor, ...]:
 
 
 def _device_of(network: Autoencoder) -> str:
-    return next(iter(named_variables(network).values())).value.device
+    return next(iter(named_weights(network).values())).value.device

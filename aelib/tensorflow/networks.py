@@ -42,8 +42,8 @@ class DenseLayer(keras.layers.Layer):
             x = dropout(x, self.spec.dropout, noise, self.spec.name)
         return x
 
-    def variables_by_name(self) -> dict[str, keras.Variable]:
-        """Return each variable by its canonical name."""
+    def weights_by_name(self) -> dict[str, keras.Variable]:
+        """Return each weight by its canonical name."""
         return {
             f"{self.spec.name}.kernel": self.linear.kernel,  # Keras: (inputs, outputs)
             f"{self.spec.name}.bias": self.linear.bias,
@@ -69,8 +69,8 @@ class TiedDenseLayer(keras.layers.Layer):
             x = dropout(x, self.spec.dropout, noise, self.spec.name)
         return x
 
-    def variables_by_name(self) -> dict[str, keras.Variable]:
-        """Return each variable by its canonical name."""
+    def weights_by_name(self) -> dict[str, keras.Variable]:
+        """Return each weight by its canonical name."""
         return {f"{self.spec.name}.bias": self.bias}
 
 
@@ -117,18 +117,18 @@ def build_network(plan: Plan, dtype: str, device: str) -> Autoencoder:
         return Autoencoder(plan, dtype)
 
 
-def named_variables(network: Autoencoder) -> dict[str, keras.Variable]:
-    """Return all variables by canonical name."""
+def named_weights(network: Autoencoder) -> dict[str, keras.Variable]:
+    """Return all weights by canonical name."""
     layers = [*network.encoder, *network.decoder]
-    return {name: variable for layer in layers for name, variable in layer.variables_by_name().items()}
+    return {name: variable for layer in layers for name, variable in layer.weights_by_name().items()}
 
 
 def get_weights(network: Autoencoder) -> dict[str, np.ndarray]:
     """Return copies of all weights as NumPy arrays, canonical names and layout."""
-    return {name: variable.numpy().copy() for name, variable in named_variables(network).items()}
+    return {name: variable.numpy().copy() for name, variable in named_weights(network).items()}
 
 
 def set_weights(network: Autoencoder, weights: dict[str, np.ndarray]) -> None:
     """Copy NumPy arrays, canonical names and layout, into the network."""
-    for name, variable in named_variables(network).items():
+    for name, variable in named_weights(network).items():
         variable.assign(weights[name])

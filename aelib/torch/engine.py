@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from aelib.torch.losses import loss_terms
-from aelib.torch.networks import Autoencoder, get_weights, named_parameters, set_weights
+from aelib.torch.networks import Autoencoder, get_weights, named_weights, set_weights
 from aelib.torch.random import Noise
 from aelib.training import SGD, Adam
 
@@ -129,7 +129,7 @@ def gradients(
     (batch,) = _batches(network, x)
     noise = Noise(noise_key, torch.arange(len(x), device=batch.device))
     terms = loss_terms(network, loss, batch, noise)
-    entries = named_parameters(network)
+    entries = named_weights(network)
     found = torch.autograd.grad(sum(terms.values()), [parameter for parameter, _ in entries.values()])
     arrays = {
         name: (gradient.T if transposed else gradient).cpu().numpy()

@@ -40,8 +40,8 @@ class DenseLayer(nn.Module):
             x = dropout(x, self.spec.dropout, noise, self.spec.name)
         return x
 
-    def parameters_by_name(self) -> dict[str, tuple[nn.Parameter, bool]]:
-        """Return each parameter by its canonical name, and whether it is stored transposed."""
+    def weights_by_name(self) -> dict[str, tuple[nn.Parameter, bool]]:
+        """Return each weight by its canonical name, and whether it is stored transposed."""
         return {
             f"{self.spec.name}.kernel": (self.linear.weight, True),  # PyTorch: (outputs, inputs)
             f"{self.spec.name}.bias": (self.linear.bias, False),
@@ -65,8 +65,8 @@ class TiedDenseLayer(nn.Module):
             x = dropout(x, self.spec.dropout, noise, self.spec.name)
         return x
 
-    def parameters_by_name(self) -> dict[str, tuple[nn.Parameter, bool]]:
-        """Return each parameter by its canonical name, and whether it is stored transposed."""
+    def weights_by_name(self) -> dict[str, tuple[nn.Parameter, bool]]:
+        """Return each weight by its canonical name, and whether it is stored transposed."""
         return {f"{self.spec.name}.bias": (self.bias, False)}
 
 
@@ -111,23 +111,23 @@ def build_network(plan: Plan, dtype: str, device: str) -> Autoencoder:
     return Autoencoder(plan).to(device=device, dtype=getattr(torch, dtype))
 
 
-def named_parameters(network: Autoencoder) -> dict[str, tuple[nn.Parameter, bool]]:
-    """Return all parameters by canonical name, and whether each is stored transposed."""
+def named_weights(network: Autoencoder) -> dict[str, tuple[nn.Parameter, bool]]:
+    """Return all weights by canonical name, and whether each is stored transposed."""
     layers = [*network.encoder, *network.decoder]
-    return {name: entry for layer in layers for name, entry in layer.parameters_by_name().items()}
+    return {name: entry for layer in layers for name, entry in layer.weights_by_name().items()}
 
 
 def get_weights(network: Autoencoder) -> dict[str, np.ndarray]:
     """Return copies of all weights as NumPy arrays, canonical names and layout."""
     return {
         name: np.array((parameter.T if transposed else parameter).numpy(force=True), order="C")
-        for name, (parameter, transposed) in named_parameters(network).items()
+        for name, (parameter, transposed) in named_weights(network).items()
     }
 
 
 @torch.no_grad()
 def set_weights(network: Autoencoder, weights: dict[str, np.ndarray]) -> None:
     """Copy NumPy arrays, canonical names and layout, into the network."""
-    for name, (parameter, transposed) in named_parameters(network).items():
+    for name, (parameter, transposed) in named_weights(network).items():
         array = torch.as_tensor(np.asarray(weights[name]))
         parameter.copy_(array.T if transposed else array)
