@@ -18,7 +18,9 @@ ONE_THREAD = {
     "TF_NUM_INTEROP_THREADS": "1",
 }
 PYTEST = [sys.executable, "-m", "pytest", "-q", "--no-header"]
-PARALLEL = ["-n", os.environ.get("TEST_WORKERS", "2"), "--dist", "loadfile"]
+WORKERS = ["-n", os.environ.get("TEST_WORKERS", "2")]
+PARALLEL = [*WORKERS, "--dist", "loadfile"]  # a notebook's cells must stay together
+BALANCED = [*WORKERS, "--dist", "worksteal"]
 NBVAL = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/notebooks/nbval.cfg"]
 
 
@@ -29,8 +31,8 @@ def parts() -> dict[str, list[list[str]]]:
             [sys.executable, "-m", "ruff", "check", "."],
             [sys.executable, "-m", "ruff", "format", "--check", "."],
         ],
-        "library": [[*PYTEST, *PARALLEL, "tests/library"]],
-        "equivalence": [[*PYTEST, *PARALLEL, "tests/equivalence"]],
+        "library": [[*PYTEST, *BALANCED, "tests/library"]],
+        "equivalence": [[*PYTEST, *BALANCED, "tests/equivalence"]],
         "site": [[*PYTEST, *PARALLEL, "tests/site"]],
         "notebooks": [[*PYTEST, *PARALLEL, "tests/notebooks"]],
     }
