@@ -34,7 +34,7 @@ def parts() -> dict[str, list[list[str]]]:
         "library": [[*PYTEST, *BALANCED, "tests/library"]],
         "equivalence": [[*PYTEST, *BALANCED, "tests/equivalence"]],
         "site": [[*PYTEST, *PARALLEL, "tests/site"]],
-        "notebooks": [[*PYTEST, *PARALLEL, "tests/notebooks"]],
+        "notebooks": [[*PYTEST, *BALANCED, "tests/notebooks"]],
     }
 
 
