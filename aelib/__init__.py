@@ -4,28 +4,40 @@ Importing this package loads neither framework; a model loads its own when it is
 """
 
 from aelib import equivalence, metrics, plot, settings, storage
-from aelib.architectures import Dense
+from aelib.architectures import Conv, Dense
+from aelib.corruption import GaussianNoise, Masking, SaltAndPepper
 from aelib.data import Dataset, load_dataset
 from aelib.equivalence import check_equivalence
 from aelib.estimators import Autoencoder
 from aelib.own_data import from_images, from_table
+from aelib.penalties import L1, L2, Contractive, KLSparsity
 from aelib.settings import banner, configure
 from aelib.storage import load
 from aelib.training import SGD, Adam, CosineDecay, DivergenceError, EarlyStopping, ExponentialDecay, History
+from aelib.variational import VariationalAutoencoder
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "L1",
+    "L2",
     "SGD",
     "Adam",
     "Autoencoder",
+    "Contractive",
+    "Conv",
     "CosineDecay",
     "Dataset",
     "Dense",
     "DivergenceError",
     "EarlyStopping",
     "ExponentialDecay",
+    "GaussianNoise",
     "History",
+    "KLSparsity",
+    "Masking",
+    "SaltAndPepper",
+    "VariationalAutoencoder",
     "banner",
     "check_equivalence",
     "configure",

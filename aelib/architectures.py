@@ -1,119 +1,17 @@
 """Architectures: the layers of an encoder and its mirrored decoder, without any framework.
 
 An architecture is only a description. `plan` turns it, for samples of a given shape, into lists of
-layers that both wings build; `initial_weights` draws their first weights in NumPy, so that both
+layers that both wings build; `Plan.initial_weights` draws their first weights in NumPy, so that both
 frameworks start from the same numbers.
 """
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
-from numbers import Integral, Real
+from numbers import Integral
 
-import numpy as np
 from sklearn.base import BaseEstimator
 
-from aelib.settings import check_choice
-
-ACTIVATIONS = ("linear", "relu", "tanh", "sigmoid", "elu", "softplus")
-# Half of a rectifier's inputs are cut away; He et al. (2015) double the variance to make up for it.
-_RECTIFIERS = ("relu", "elu", "softplus")
-
-
-@dataclass(frozen=True)
-class DenseLayer:
-    """One fully connected layer: ``activation(x @ kernel + bias)``, kernel of shape (inputs, outputs).
-
-    Parameters
-    ----------
-    name : str
-        Canonical name, such as "encoder.0"; the weights are called "encoder.0.kernel" and "encoder.0.bias".
-    inputs, outputs : int
-        Features per sample before and after the layer.
-    activation : str
-        One of `ACTIVATIONS`.
-    dropout : float
-        Fraction of the outputs set to zero while training.
-    tied_to : str or None
-        The layer whose kernel, transposed, serves as this one's; None for a kernel of its own.
-    """
-
-    name: str
-    inputs: int
-    outputs: int
-    activation: str
-    dropout: float = 0.0
-    tied_to: str | None = None
-
-    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the canonical names and shapes of the weights that this layer owns."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        if self.tied_to is None:
-            shapes[f"{self.name}.kernel"] = (self.inputs, self.outputs)
-        shapes[f"{self.name}.bias"] = (self.outputs,)
-        return shapes
-
-    def initial_weights(self, generator: np.random.Generator) -> dict[str, np.ndarray]:
-        """Draw a uniform kernel, scaled after He et al. (2015) or Glorot & Bengio (2010), and a zero bias."""
-        weights = {}
-        for name, shape in self.weight_shapes().items():
-            if name.endswith("bias"):
-                weights[name] = np.zeros(shape)
-            else:
-                fan = self.inputs if self.activation in _RECTIFIERS else self.inputs + self.outputs
-                limit = math.sqrt(6.0 / fan)
-                weights[name] = generator.uniform(-limit, limit, shape)
-        return weights
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The layers of a network for samples of one shape.
-
-    Parameters
-    ----------
-    encoder, decoder : tuple of layers
-        In the order in which they are applied.
-    output_activation : str
-        Applied to the last decoder layer's result, which is kept apart because cross-entropy needs it.
-    """
-
-    encoder: tuple[DenseLayer, ...]
-    decoder: tuple[DenseLayer, ...]
-    output_activation: str
-
-    @property
-    def layers(self) -> tuple[DenseLayer, ...]:
-        """All layers, encoder first."""
-        return self.encoder + self.decoder
-
-    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the canonical names and shapes of all weights."""
-        return {name: shape for layer in self.layers for name, shape in layer.weight_shapes().items()}
-
-    def initial_weights(self, seed: int) -> dict[str, np.ndarray]:
-        """Draw all weights from `seed`, in float64."""
-        generator = np.random.default_rng(seed)
-        return {
-            name: array for layer in self.layers for name, array in layer.initial_weights(generator).items()
-        }
-
-
-def check_weights(weights: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise a ValueError unless `weights` has exactly the names and shapes of `shapes`, all finite."""
-    missing, unknown = sorted(shapes.keys() - weights.keys()), sorted(weights.keys() - shapes.keys())
-    if missing or unknown:
-        raise ValueError(
-            f"these are not the weights of this network: missing {missing}, unknown {unknown}; "
-            f"expected {sorted(shapes)}"
-        )
-    for name, shape in shapes.items():
-        array = np.asarray(weights[name])
-        if array.shape != tuple(shape):
-            raise ValueError(f"weight {name!r} has shape {array.shape}; this network needs {tuple(shape)}")
-        if not np.isfinite(array).all():
-            raise ValueError(f"weight {name!r} contains NaN or infinity")
+from aelib.checks import check_choice, check_number, check_positive_integer
+from aelib.layers import ACTIVATIONS, ConvLayer, DenseLayer, Plan, ReshapeLayer
 
 
 class Dense(BaseEstimator):
@@ -169,10 +67,17 @@ class Dense(BaseEstimator):
         check_positive_integer("code", self.code)
         check_choice("activation", self.activation, ACTIVATIONS)
         check_choice("code_activation", self.code_activation, ACTIVATIONS)
-        if isinstance(self.dropout, bool) or not isinstance(self.dropout, Real) or not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be a fraction in [0, 1), got {self.dropout!r}")
+        check_number("dropout", self.dropout, "[0, 1)")
 
-    def plan(self, sample_shape: tuple[int, ...], output_activation: str) -> Plan:
+    def plan(
+        self,
+        sample_shape: tuple[int, ...],
+        output_activation: str,
+        *,
+        outputs_per_code_unit: int = 1,
+        classes: int = 0,
+        learned_variance: bool = False,
+    ) -> Plan:
         """Return the layers for samples of `sample_shape`.
 
         Parameters
@@ -181,6 +86,12 @@ class Dense(BaseEstimator):
             Shape of one sample, here ``(features,)``.
         output_activation : str
             Activation of the reconstruction.
+        outputs_per_code_unit : int, default=1
+            Numbers that the encoder returns for each unit of the code: 2 for a mean and a variance.
+        classes : int, default=0
+            Length of the condition that is appended to the encoder's and the decoder's input.
+        learned_variance : bool, default=False
+            Whether the network has a variance of the likelihood to learn.
 
         Returns
         -------
@@ -194,8 +105,8 @@ class Dense(BaseEstimator):
         encoder = tuple(
             DenseLayer(
                 f"encoder.{i}",
-                inputs,
-                outputs,
+                inputs + (classes if i == 0 else 0),
+                outputs * (outputs_per_code_unit if i == last else 1),
                 self.code_activation if i == last else self.activation,
                 0.0 if i == last else float(self.dropout),
             )
@@ -204,7 +115,7 @@ class Dense(BaseEstimator):
         decoder = tuple(
             DenseLayer(
                 f"decoder.{i}",
-                outputs,
+                outputs + (classes if i == 0 else 0),
                 inputs,
                 "linear" if i == last else self.activation,
                 0.0 if i == last else float(self.dropout),
@@ -212,12 +123,113 @@ class Dense(BaseEstimator):
             )
             for i, (inputs, outputs) in enumerate(reversed(steps))
         )
-        return Plan(encoder, decoder, output_activation)
+        return Plan(encoder, decoder, int(self.code), output_activation, learned_variance)
 
 
-def check_positive_integer(name: str, value: object) -> None:
-    """Raise a TypeError or ValueError unless `value` is an integer of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be a positive integer, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
+class Conv(BaseEstimator):
+    """Convolutional encoder and mirrored decoder for images.
+
+    Each convolution halves height and width (kernel 4, stride 2, padding 1). What is left is flattened, rows
+    before columns before channels, and a dense layer makes the code of it; the decoder goes back the
+    same way with transposed convolutions.
+
+    Parameters
+    ----------
+    channels : tuple of int
+        Channels after each convolution; an image of 28×28 can be halved twice, one of 8×8 three times.
+    code : int
+        Units of the code.
+    activation : {"linear", "relu", "tanh", "sigmoid", "elu", "softplus"}, default="relu"
+        Of every hidden layer; the code is linear.
+
+    Examples
+    --------
+    >>> [type(layer).__name__ for layer in Conv((8, 16), code=4).plan((28, 28, 1), "linear").encoder]
+    ['ConvLayer', 'ConvLayer', 'ReshapeLayer', 'DenseLayer']
+    """
+
+    sample_axes = ("height", "width", "channels")
+
+    def __init__(self, channels: tuple[int, ...], *, code: int, activation: str = "relu"):
+        self.channels = channels
+        self.code = code
+        self.activation = activation
+
+    def check(self) -> None:
+        """Raise a ValueError or TypeError that names the first setting that cannot be."""
+        if isinstance(self.channels, Integral | str) or len(self.channels) == 0:
+            raise TypeError(f"channels must be a tuple such as (32, 64), got {self.channels!r}")
+        for number in self.channels:
+            check_positive_integer("a convolution's number of channels", number)
+        check_positive_integer("code", self.code)
+        check_choice("activation", self.activation, ACTIVATIONS)
+
+    def plan(
+        self,
+        sample_shape: tuple[int, ...],
+        output_activation: str,
+        *,
+        outputs_per_code_unit: int = 1,
+        classes: int = 0,
+        learned_variance: bool = False,
+    ) -> Plan:
+        """Return the layers for images of `sample_shape`.
+
+        Parameters
+        ----------
+        sample_shape : tuple of int
+            Shape of one image, ``(height, width, channels)``.
+        output_activation : str
+            Activation of the reconstruction.
+        outputs_per_code_unit : int, default=1
+            Numbers that the encoder returns for each unit of the code: 2 for a mean and a variance.
+        classes : int, default=0
+            Length of the condition that is appended to the encoder's and the decoder's input.
+        learned_variance : bool, default=False
+            Whether the network has a variance of the likelihood to learn.
+
+        Returns
+        -------
+        Plan
+
+        Raises
+        ------
+        ValueError
+            If the convolutions cannot halve the images so often.
+        """
+        self.check()
+        height, width, colours = sample_shape
+        halvings = len(self.channels)
+        if height % 2**halvings or width % 2**halvings:
+            raise ValueError(
+                f"Conv({tuple(self.channels)}) halves height and width {halvings} times, which images of "
+                f"{height}×{width} do not allow ({_halvings(height, width)}); use fewer convolutions, or "
+                f"pad the images to multiples of {2**halvings}"
+            )
+        rows, columns = height // 2**halvings, width // 2**halvings
+        steps = list(pairwise([colours, *(int(number) for number in self.channels)]))
+        small = (rows, columns, steps[-1][1])
+        flat = rows * columns * small[2]
+        code = int(self.code)
+        encoder = [
+            ConvLayer(f"encoder.{i}", inputs + (classes if i == 0 else 0), outputs, self.activation)
+            for i, (inputs, outputs) in enumerate(steps)
+        ]
+        encoder.append(ReshapeLayer(f"encoder.{halvings}", (flat,)))
+        encoder.append(DenseLayer(f"encoder.{halvings + 1}", flat, code * outputs_per_code_unit, "linear"))
+        decoder = [
+            DenseLayer("decoder.0", code + classes, flat, self.activation),
+            ReshapeLayer("decoder.1", small),
+        ]
+        for i, (outputs, inputs) in enumerate(reversed(steps)):
+            activation = "linear" if i == halvings - 1 else self.activation
+            decoder.append(ConvLayer(f"decoder.{i + 2}", inputs, outputs, activation, transposed=True))
+        return Plan(tuple(encoder), tuple(decoder), code, output_activation, learned_variance)
+
+
+def _halvings(height: int, width: int) -> str:
+    sizes = [(height, width)]
+    while height % 2 == 0 and width % 2 == 0:
+        height, width = height // 2, width // 2
+        sizes.append((height, width))
+    return " → ".join(f"{height}×{width}" for height, width in sizes) + ", and no further"

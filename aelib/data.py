@@ -7,34 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from aelib import downloads, settings
+from aelib.checks import check_choice
+from aelib.downloads import KNOWN
 
-DATASETS = ("digits", "mnist", "fashion_mnist", "ecg")
-
-_DIGITS = tuple(str(digit) for digit in range(10))
-_ARTICLES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
-_SOURCES = {
-    "digits": (
-        "Optical Recognition of Handwritten Digits, test part (E. Alpaydin, C. Kaynak 1998), "
-        "UCI Machine Learning Repository, CC BY 4.0; embedded in scikit-learn"
-    ),
-    "mnist": "MNIST (Y. LeCun, C. Cortes, C. J. C. Burges), CC BY-SA 3.0",
-    "fashion_mnist": "Fashion-MNIST (H. Xiao, K. Rasul, R. Vollgraf 2017), Zalando Research, MIT",
-    "ecg": (
-        "MIT-BIH Arrhythmia Database, record 208, lead MLII, 19:35 to 24:35 (G. B. Moody, R. G. Mark 2001), "
-        "PhysioNet, ODC-By 1.0; SciPy's copy (scipy.datasets.electrocardiogram)"
-    ),
-}
+DATASETS = tuple(KNOWN)
 
 # The last images of the published training file, in file order.
 _MNIST_VALIDATION = 10_000
@@ -169,12 +145,12 @@ def load_dataset(name: str | None = None) -> Dataset:
     """
     if name is None:
         name = settings.PROFILE_DATASET[settings.get_profile()]
-    settings.check_choice("dataset", name, DATASETS)
+    check_choice("dataset", name, DATASETS)
     if name == "digits":
         return _load_digits()
     if name == "ecg":
         return _load_ecg()
-    return _load_mnist(name, _DIGITS if name == "mnist" else _ARTICLES)
+    return _load_mnist(name)
 
 
 def _load_digits() -> Dataset:
@@ -190,13 +166,13 @@ def _load_digits() -> Dataset:
         *(x[part] for part in parts),
         *(y[part].astype(np.int64) for part in parts),
         image_shape=(8, 8, 1),
-        class_names=_DIGITS,
+        class_names=tuple(KNOWN["digits"]["class_names"]),
         maximum=16.0,
-        source=_SOURCES["digits"],
+        source=KNOWN["digits"]["source"],
     )
 
 
-def _load_mnist(name: str, class_names: tuple[str, ...]) -> Dataset:
+def _load_mnist(name: str) -> Dataset:
     x, y = _read_idx_pair(name, "train")
     x_test, y_test = _read_idx_pair(name, "t10k")
     train = len(x) - _MNIST_VALIDATION
@@ -209,9 +185,9 @@ def _load_mnist(name: str, class_names: tuple[str, ...]) -> Dataset:
         y[train:],
         y_test,
         image_shape=(28, 28, 1),
-        class_names=class_names,
+        class_names=tuple(KNOWN[name]["class_names"]),
         maximum=255.0,
-        source=_SOURCES[name],
+        source=KNOWN[name]["source"],
     )
 
 
@@ -247,5 +223,5 @@ def _load_ecg() -> Dataset:
         maximum=float(maximum),
         signal=signal.astype(dtype),
         sampling_rate=_ECG_SAMPLING_RATE,
-        source=_SOURCES["ecg"],
+        source=KNOWN["ecg"]["source"],
     )

@@ -5,44 +5,20 @@ checksum is the published one. What is missing or damaged is fetched, from one m
 """
 
 import hashlib
+import json
 import os
 import warnings
+from importlib.resources import files
 from pathlib import Path
 
 from aelib import settings
 
-# Folders on the web that hold the files under their original names; they are tried in this order.
-MIRRORS = {
-    "mnist": (
-        "https://ossci-datasets.s3.amazonaws.com/mnist/",
-        "https://storage.googleapis.com/cvdf-datasets/mnist/",
-    ),
-    "fashion_mnist": (
-        # Plain http, because an S3 website answers nothing else; the checksum guards the content.
-        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
-        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
-    ),
-    "ecg": (
-        "https://raw.githubusercontent.com/scipy/dataset-ecg/main/",
-        "https://cdn.jsdelivr.net/gh/scipy/dataset-ecg@main/",
-    ),
-}
-
-SHA256 = {
-    "mnist": {
-        "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-        "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-        "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-        "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-    },
-    "fashion_mnist": {
-        "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-        "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-        "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-        "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
-    },
-    "ecg": {"ecg.dat": "f20ad3365fb9b7f845d0e5c48b6fe67081377ee466c3a220b7f69f35c8958baf"},
-}
+# What is known of each data set: its licence, its classes, and of published files the folders on the web
+# that hold them (tried in this order) and their checksums. Fashion-MNIST's first mirror answers nothing but
+# plain http; the checksum guards the content.
+KNOWN = json.loads(files("aelib").joinpath("datasets.json").read_text(encoding="utf-8"))
+MIRRORS = {name: known["mirrors"] for name, known in KNOWN.items() if "mirrors" in known}
+SHA256 = {name: known["sha256"] for name, known in KNOWN.items() if "sha256" in known}
 
 
 def fetch(dataset: str, file_name: str) -> Path:

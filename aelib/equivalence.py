@@ -10,7 +10,7 @@ from aelib import settings
 from aelib.training import epoch_order, learning_rate_at, noise_key
 
 if TYPE_CHECKING:
-    from aelib.estimators import Autoencoder
+    from aelib.base import BaseAutoencoder
 
 
 def relative_error(a: np.ndarray, b: np.ndarray) -> float:
@@ -82,15 +82,19 @@ class Equivalence:
         )
 
 
-def check_equivalence(estimator: "Autoencoder", x: np.ndarray, *, steps: int = 50) -> Equivalence:
+def check_equivalence(
+    estimator: "BaseAutoencoder", x: np.ndarray, y: np.ndarray | None = None, *, steps: int = 50
+) -> Equivalence:
     """Run the same model under both backends and compare.
 
     Parameters
     ----------
-    estimator : Autoencoder
+    estimator : Autoencoder or VariationalAutoencoder
         Its settings are used, not its weights; it is left as it is. `random_state` None counts as 0.
-    x : ndarray, shape (samples, features)
+    x : ndarray, shape (samples, ...)
         Data; the first 64 samples are used for outputs and gradients, all for training.
+    y : ndarray, shape (samples,), optional
+        Classes, for a conditional model.
     steps : int, default=50
         Training steps, rounded up to whole epochs.
 
@@ -99,7 +103,7 @@ def check_equivalence(estimator: "Autoencoder", x: np.ndarray, *, steps: int = 5
     Equivalence
         The largest differences; print it for a table.
     """
-    runs = [_run(estimator, backend, x, steps) for backend in settings.BACKENDS]
+    runs = [_run(estimator, backend, x, y, steps) for backend in settings.BACKENDS]
     (torch, tensorflow), taken = [run for run, _ in runs], runs[0][1]
     worst = {
         part: max(relative_error(tensorflow[part][name], torch[part][name]) for name in torch[part])
@@ -109,16 +113,22 @@ def check_equivalence(estimator: "Autoencoder", x: np.ndarray, *, steps: int = 5
 
 
 def _run(
-    estimator: "Autoencoder", backend: str, x: np.ndarray, steps: int
+    estimator: "BaseAutoencoder", backend: str, x: np.ndarray, y: np.ndarray | None, steps: int
 ) -> tuple[dict[str, dict[str, np.ndarray]], int]:
     seed = 0 if estimator.random_state is None else estimator.random_state
     model = clone(estimator).set_params(backend=backend, random_state=seed)
-    x = model._prepare(x)
-    trainer = model._build_trainer(x)
-    codes = np.random.default_rng(0).standard_normal((64, model._n_features_out))
-    outputs = {"encoder": model.transform(x[:64]), "decoder": model.inverse_transform(codes)}
-    wing = settings.load_wing(backend)
-    losses, gradients = wing.engine.gradients(model.network_, model.loss, x[:64], noise_key(model.seed_, 0))
+    x, condition = model._prepare(x, y)
+    trainer = model._build_trainer(x, condition)
+    codes = np.random.default_rng(0).standard_normal((64, model._n_features_out)).astype(model.dtype_)
+    few, classes = x[:64], None if condition is None else condition[:64]
+    of_codes = None if condition is None else np.resize(condition, (64, condition.shape[1]))
+    outputs = {
+        "encoder": model._apply("encode", few, classes),
+        "decoder": model._apply("decode", codes, of_codes),
+    }
+    losses, gradients = settings.load_wing(backend).engine.gradients(
+        model.network_, model._objective(), few, noise_key(model.seed_, 0), classes
+    )
 
     steps_per_epoch = -(-len(x) // model.batch_size)
     epochs = -(-steps // steps_per_epoch)
@@ -126,12 +136,12 @@ def _run(
     for epoch in range(epochs):
         rate = learning_rate_at(model.learning_rate, epoch, epochs)
         order = epoch_order(model.seed_, epoch, len(x), model.shuffle)
-        curve.append(sum(trainer.train_epoch(order, noise_key(model.seed_, epoch), rate).values()))
+        curve.append(trainer.train_epoch(order, noise_key(model.seed_, epoch), rate)["loss"])
     parts = {
         "outputs": outputs,
         "losses": losses,
         "gradients": gradients,
         "trajectory": {"loss": np.array(curve)},
-        "weights": trainer.get_weights(),
+        "weights": model.get_weights(),
     }
     return parts, epochs * steps_per_epoch

@@ -1,43 +1,37 @@
 """The autoencoder as a scikit-learn estimator: NumPy in, NumPy out, the framework behind it."""
 
-import os
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from aelib import settings, storage
-from aelib.architectures import ACTIVATIONS, Dense, check_positive_integer, check_weights
-from aelib.training import (
-    SGD,
-    Adam,
-    CosineDecay,
-    EarlyStopping,
-    ExponentialDecay,
-    History,
-    Trainer,
-    check_learning_rate,
-    run_epochs,
-)
+from aelib.architectures import Conv, Dense
+from aelib.base import BaseAutoencoder
+from aelib.checks import check_choice
+from aelib.corruption import Corruption
+from aelib.layers import ACTIVATIONS, Plan
+from aelib.objectives import Reconstruction
+from aelib.penalties import KLSparsity, Penalty
+from aelib.training import SGD, Adam, CosineDecay, EarlyStopping, ExponentialDecay
 
 LOSSES = ("squared_error", "binary_cross_entropy")
-OPTIMIZERS = {"adam": Adam, "sgd": SGD}
 
 
-class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """An autoencoder composed of an architecture, a loss and an optimiser.
+class Autoencoder(BaseAutoencoder):
+    """An autoencoder composed of an architecture, a loss, a corruption, a penalty and an optimiser.
 
     Parameters
     ----------
-    architecture : Dense, optional
+    architecture : Dense or Conv, optional
         Layers of the encoder; the decoder mirrors them. Default: ``Dense(code=2)``.
     loss : {"squared_error", "binary_cross_entropy"}, default="squared_error"
         Summed over the features of a sample, averaged over samples. Cross-entropy is computed from logits
         and needs values in [0, 1].
     output_activation : str, optional
         Of the reconstruction. Default: "linear" for the squared error; cross-entropy always has "sigmoid".
+    corruption : GaussianNoise or Masking or SaltAndPepper, optional
+        Done to the input while training, anew at every visit; the target stays clean.
+    penalty : L1 or L2 or KLSparsity or Contractive, optional
+        Added to the loss.
     optimizer : {"adam", "sgd"} or Adam or SGD, default="adam"
         How gradients move the weights.
     learning_rate : float or ExponentialDecay or CosineDecay, default=1e-3
@@ -51,7 +45,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     early_stopping : EarlyStopping, optional
         Needs validation data.
     random_state : int or RandomState, optional
-        Fixes initial weights, order and dropout. None draws a new seed at each fit.
+        Fixes initial weights, order and noise. None draws a new seed at each fit.
     progress : bool, default=True
         Show a progress bar on long runs.
     backend : {"torch", "tensorflow"}, optional
@@ -87,10 +81,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def __init__(
         self,
-        architecture: Dense | None = None,
+        architecture: Dense | Conv | None = None,
         *,
         loss: str = "squared_error",
         output_activation: str | None = None,
+        corruption: Corruption | None = None,
+        penalty: Penalty | None = None,
         optimizer: str | Adam | SGD = "adam",
         learning_rate: float | ExponentialDecay | CosineDecay = 1e-3,
         batch_size: int = 128,
@@ -106,6 +102,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.architecture = architecture
         self.loss = loss
         self.output_activation = output_activation
+        self.corruption = corruption
+        self.penalty = penalty
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.batch_size = batch_size
@@ -145,29 +143,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         DivergenceError
             If the loss stops being finite; the last good weights are kept.
         """
-        X = self._prepare(X)
-        validation = None if validation_data is None else self._validate(validation_data, reset=False)
-        if self.early_stopping is not None and validation is None:
-            raise ValueError("early_stopping needs fit(..., validation_data=...) to watch")
-        trainer = self._build_trainer(X)
-        from tqdm.auto import tqdm
-
-        # In a notebook tqdm overlooks its own variable, and a bar would be stored among the outputs.
-        hidden = not self.progress or "TQDM_DISABLE" in os.environ
-        with tqdm(total=self.epochs, desc="epochs", leave=False, delay=2, disable=hidden) as bar:
-            run_epochs(
-                trainer,
-                X,
-                validation=validation,
-                history=self.history_,
-                epochs=self.epochs,
-                learning_rate=self.learning_rate,
-                early_stopping=self.early_stopping,
-                shuffle=self.shuffle,
-                seed=self.seed_,
-                on_epoch=bar.update,
-            )
-        return self
+        X, _ = self._prepare(X)
+        validation = None
+        if validation_data is not None:
+            validation = self._validate(validation_data, reset=False), None
+            self._check_range(validation[0])
+        return self._fit(X, None, validation)
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the codes of `X`.
@@ -195,113 +176,48 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         -------
         ndarray, shape (samples, features)
         """
-        check_is_fitted(self)
-        Z = check_array(Z, dtype=self.dtype_, input_name="Z")
-        if Z.shape[1] != self._n_features_out:
-            raise ValueError(f"Z has {Z.shape[1]} columns, but the code has {self._n_features_out} units")
-        return self._apply("decode", Z)
+        return self._apply("decode", self._validate_codes(Z))
 
     def reconstruct(self, X: np.ndarray) -> np.ndarray:
         """Return ``inverse_transform(transform(X))``, in the shape of `X`."""
         return self._apply("__call__", self._validate_fitted(X))
 
     def score(self, X: np.ndarray, y: object = None) -> float:
-        """Return the negative mean loss of `X`: higher is better."""
+        """Return the negative mean reconstruction loss of `X`, without corruption or penalty."""
         X = self._validate_fitted(X)
         self._check_range(X)
-        return -sum(self._wing().engine.evaluate(self.network_, self.loss, X).values())
+        return -self._wing().engine.evaluate(self.network_, Reconstruction(self.loss), X)["loss"]
 
-    def get_weights(self) -> dict[str, np.ndarray]:
-        """Return copies of all weights under their canonical names, kernels as (inputs, outputs)."""
-        check_is_fitted(self)
-        return self._wing().networks.get_weights(self.network_)
+    def _objective(self) -> Reconstruction:
+        return Reconstruction(self.loss, self.corruption, self.penalty)
 
-    def set_weights(self, weights: dict[str, np.ndarray]) -> None:
-        """Replace all weights; names and shapes as `get_weights` returns them.
-
-        Raises
-        ------
-        ValueError
-            If a name or shape is not the network's, or a value is not finite; nothing is changed then.
-        """
-        check_is_fitted(self)
-        check_weights(weights, self._plan().weight_shapes())
-        self._wing().networks.set_weights(self.network_, weights)
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Write settings, weights and history to one file that either backend can load: `aelib.load`."""
-        check_is_fitted(self)
-        storage.save(self, path)
-
-    def _prepare(self, X: np.ndarray) -> np.ndarray:
-        """Check all settings and `X`, and set the attributes that follow from them."""
-        self._check_settings()
-        self.backend_ = settings.resolve_backend(self.backend)
-        self.device_ = settings.resolve_device(self.device, self.backend_)
-        self.dtype_ = settings.resolve_dtype(self.dtype)
-        X = self._validate(X, reset=True)
-        self.sample_shape_ = X.shape[1:]
-        self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
-        return X
-
-    def _build_trainer(self, X: np.ndarray) -> Trainer:
-        """Build the network with initial weights and an empty history, and the engine that trains it."""
-        self._build_network(self._plan().initial_weights(self.seed_))
-        self.history_ = History()
-        optimizer = self.optimizer
-        return self._wing().engine.Trainer(
-            self.network_,
-            X,
-            loss=self.loss,
-            optimizer=OPTIMIZERS[optimizer]() if isinstance(optimizer, str) else optimizer,
-            batch_size=self.batch_size,
-        )
-
-    def _build_network(self, weights: dict[str, np.ndarray]) -> None:
-        plan = self._plan()
-        check_weights(weights, plan.weight_shapes())
-        networks = self._wing().networks
-        self.network_ = networks.build_network(plan, self.dtype_, self.device_)
-        networks.set_weights(self.network_, weights)
+    def _plan(self) -> Plan:
+        default = "sigmoid" if self.loss == "binary_cross_entropy" else "linear"
+        return self._architecture().plan(self.sample_shape_, self.output_activation or default)
 
     def _check_settings(self) -> None:
-        self._architecture().check()
-        settings.check_choice("loss", self.loss, LOSSES)
+        super()._check_settings()
+        check_choice("loss", self.loss, LOSSES)
         if self.output_activation is not None:
-            settings.check_choice("output_activation", self.output_activation, ACTIVATIONS)
+            check_choice("output_activation", self.output_activation, ACTIVATIONS)
             if self.loss == "binary_cross_entropy" and self.output_activation != "sigmoid":
                 raise ValueError(
                     f"binary_cross_entropy needs output_activation='sigmoid', got {self.output_activation!r}"
                 )
-        if isinstance(self.optimizer, str):
-            settings.check_choice("optimizer", self.optimizer, tuple(OPTIMIZERS))
-        else:
-            self.optimizer.check()
-        check_learning_rate(self.learning_rate)
-        check_positive_integer("batch_size", self.batch_size)
-        check_positive_integer("epochs", self.epochs)
-        if self.early_stopping is not None:
-            self.early_stopping.check()
-
-    def _validate(self, X: np.ndarray, *, reset: bool) -> np.ndarray:
-        """Return `X` in the network's precision, or say what is wrong with it."""
-        axes = self._architecture().sample_axes
-        X = validate_data(self, X, reset=reset, dtype=self.dtype_, ensure_all_finite=False, allow_nd=True)
-        if X.ndim != 1 + len(axes):
+        for part, known in (("corruption", Corruption), ("penalty", Penalty)):
+            value = getattr(self, part)
+            if value is None:
+                continue
+            if not isinstance(value, known):
+                names = ", ".join(choice.__name__ for choice in known.__args__)
+                raise TypeError(f"{part} must be one of {names}, or None, got {value!r}")
+            value.check()
+        code_activation = getattr(self._architecture(), "code_activation", "linear")
+        if isinstance(self.penalty, KLSparsity) and code_activation != "sigmoid":
             raise ValueError(
-                f"{type(self._architecture()).__name__} takes arrays of shape (samples, {', '.join(axes)}), "
-                f"got {X.shape}; flatten images with X.reshape(len(X), -1)"
+                "KLSparsity compares mean activations with rho and needs a code between 0 and 1: use "
+                f"Dense(..., code_activation='sigmoid'), got {code_activation!r}"
             )
-        bad = ~np.isfinite(X)
-        if bad.any():
-            raise ValueError(
-                f"X contains {bad.sum()} NaN or infinite (inf) values, the first in row "
-                f"{np.argwhere(bad)[0][0]}; leave out such rows or fill them in, for example with "
-                "sklearn.impute.SimpleImputer"
-            )
-        if reset:
-            self._check_range(X)
-        return X
 
     def _check_range(self, X: np.ndarray) -> None:
         if self.loss == "binary_cross_entropy" and (X.min() < 0 or X.max() > 1):
@@ -309,44 +225,3 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 f"binary_cross_entropy needs values in [0, 1], but X reaches from {X.min():g} to "
                 f"{X.max():g}; scale it (sklearn.preprocessing.MinMaxScaler) or use loss='squared_error'"
             )
-
-    def _validate_fitted(self, X: np.ndarray) -> np.ndarray:
-        check_is_fitted(self)
-        return self._validate(X, reset=False)
-
-    def _apply(self, method: str, x: np.ndarray) -> np.ndarray:
-        return self._wing().engine.apply(self.network_, method, x)
-
-    def _architecture(self) -> Dense:
-        return Dense(code=2) if self.architecture is None else self.architecture
-
-    def _plan(self):
-        default = "sigmoid" if self.loss == "binary_cross_entropy" else "linear"
-        return self._architecture().plan(self.sample_shape_, self.output_activation or default)
-
-    def _wing(self):
-        return settings.load_wing(self.backend_)
-
-    @property
-    def _n_features_out(self) -> int:
-        return int(self._architecture().code)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "network_")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = []  # the output has the network's precision
-        return tags
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__().copy()
-        if "network_" in state:  # a network is pickled as its weights
-            state["network_"] = self.get_weights()
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        weights = state.pop("network_", None)
-        super().__setstate__(state)
-        if weights is not None:
-            self._build_network(weights)

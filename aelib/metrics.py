@@ -171,6 +171,26 @@ def principal_angles(a: ArrayLike, b: ArrayLike) -> np.ndarray:
     return subspace_angles(a, b)
 
 
+def active_units(means: ArrayLike, *, threshold: float = 0.01) -> int:
+    """Return how many code units depend on the data: those whose mean varies by more than `threshold`.
+
+    The measure of Burda et al. (2016): the variance over the data of a unit's posterior mean.
+
+    Parameters
+    ----------
+    means : array of shape (n, code)
+        Posterior means, as `VariationalAutoencoder.transform` returns them.
+    threshold : float, default=0.01
+        In the squared unit of the code.
+
+    Returns
+    -------
+    int
+    """
+    means = _check_samples("means", means)
+    return int(np.sum(np.var(means.astype(np.float64), axis=0) > threshold))
+
+
 def pca_reconstruction(x_train: ArrayLike, x: ArrayLike, code: int) -> np.ndarray:
     """Return the reconstruction of `x` by a principal component analysis fitted to `x_train`.
 

@@ -14,6 +14,8 @@ from types import ModuleType
 
 import numpy as np
 
+from aelib.checks import check_choice
+
 BACKENDS = ("torch", "tensorflow")
 PROFILES = ("reference", "full")
 DEVICES = ("auto", "cpu", "cuda")
@@ -62,13 +64,6 @@ def configure(
     _configured.update({name: value for name, value in asked.items() if value is not None})
     if data_dir is not None:
         _configured["data_dir"] = os.fspath(data_dir)
-
-
-def check_choice(name: str, value: object, known: tuple[str, ...]) -> None:
-    """Raise a ValueError that lists the known values, unless `value` is one of them."""
-    if not isinstance(value, str) or value not in known:
-        options = ", ".join(repr(option) for option in known)
-        raise ValueError(f"unknown {name} {value!r}; choose one of: {options}")
 
 
 def _look_up(name: str) -> str:

@@ -16,23 +16,33 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from aelib import settings
-from aelib.architectures import Dense
+from aelib.architectures import Conv, Dense
+from aelib.corruption import GaussianNoise, Masking, SaltAndPepper
+from aelib.penalties import L1, L2, Contractive, KLSparsity
 from aelib.training import SGD, Adam, CosineDecay, EarlyStopping, ExponentialDecay, History
 
 if TYPE_CHECKING:
-    from aelib.estimators import Autoencoder
+    from aelib.base import BaseAutoencoder
 
 FORMAT = "aelib-model"
 FORMAT_VERSION = 1
-_PARTS = {part.__name__: part for part in (Dense, Adam, SGD, ExponentialDecay, CosineDecay, EarlyStopping)}
+_PARTS = {
+    part.__name__: part
+    for part in (
+        *(Dense, Conv),
+        *(GaussianNoise, Masking, SaltAndPepper),
+        *(L1, L2, KLSparsity, Contractive),
+        *(Adam, SGD, ExponentialDecay, CosineDecay, EarlyStopping),
+    )
+}
 
 
-def save(estimator: "Autoencoder", path: str | os.PathLike) -> None:
+def save(estimator: "BaseAutoencoder", path: str | os.PathLike) -> None:
     """Write a fitted estimator to `path`; a file that is there is replaced only once the new one is whole.
 
     Parameters
     ----------
-    estimator : Autoencoder
+    estimator : Autoencoder or VariationalAutoencoder
         Fitted.
     path : path
         The file; no ending is added.
@@ -49,6 +59,8 @@ def save(estimator: "Autoencoder", path: str | os.PathLike) -> None:
         "dtype": estimator.dtype_,
         "backend": estimator.backend_,
         "history": dataclasses.asdict(estimator.history_),
+        "classes": np.asarray(getattr(estimator, "classes_", [])).tolist(),
+        "active_units": getattr(estimator, "active_units_", None),
     }
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
     try:
@@ -60,7 +72,9 @@ def save(estimator: "Autoencoder", path: str | os.PathLike) -> None:
         raise
 
 
-def load(path: str | os.PathLike, *, backend: str | None = None, device: str | None = None) -> "Autoencoder":
+def load(
+    path: str | os.PathLike, *, backend: str | None = None, device: str | None = None
+) -> "BaseAutoencoder":
     """Read an estimator that `save` wrote, under either backend.
 
     Parameters
@@ -72,7 +86,7 @@ def load(path: str | os.PathLike, *, backend: str | None = None, device: str | N
 
     Returns
     -------
-    Autoencoder
+    Autoencoder or VariationalAutoencoder
         Fitted, with the weights, the settings and the history that were saved.
 
     Raises
@@ -83,10 +97,13 @@ def load(path: str | os.PathLike, *, backend: str | None = None, device: str | N
         If the file is not a whole, unaltered file of `save`.
     """
     from aelib.estimators import Autoencoder
+    from aelib.variational import VariationalAutoencoder
 
+    estimators = {kind.__name__: kind for kind in (Autoencoder, VariationalAutoencoder)}
     metadata, weights = _read(Path(path))
     try:
-        estimator = Autoencoder(**{name: _from_json(value) for name, value in metadata["settings"].items()})
+        parameters = {name: _from_json(value) for name, value in metadata["settings"].items()}
+        estimator = estimators[metadata["class"]](**parameters)
         estimator.set_params(backend=backend, device=device)
         estimator.sample_shape_ = tuple(metadata["sample_shape"])
         estimator.n_features_in_ = estimator.sample_shape_[0]
@@ -95,6 +112,10 @@ def load(path: str | os.PathLike, *, backend: str | None = None, device: str | N
         estimator.seed_ = metadata["seed"]
         estimator.dtype_ = settings.resolve_dtype(metadata["dtype"])
         estimator.history_ = History(**metadata["history"])
+        if metadata["classes"]:
+            estimator.classes_ = np.array(metadata["classes"])
+        if metadata["active_units"] is not None:
+            estimator.active_units_ = metadata["active_units"]
     except (KeyError, TypeError) as error:
         raise ValueError(
             f"{path}: the description of the model is not one that aelib wrote: {error}"

@@ -11,9 +11,13 @@ from typing import Protocol
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from aelib.architectures import check_positive_integer
+from aelib.checks import check_number, check_positive_integer
 
 Weights = dict[str, np.ndarray]
+
+# Keys of noise that is the same in every epoch: of losses outside training, and of data binarised once.
+EVALUATION_KEY = 0
+STATIC_KEY = 1
 
 
 class DivergenceError(ArithmeticError):
@@ -23,17 +27,20 @@ class DivergenceError(ArithmeticError):
 class Trainer(Protocol):
     """What the loop needs of a wing's `engine.Trainer`."""
 
-    def train_epoch(self, order: np.ndarray, noise_key: int, rate: float) -> dict[str, float]:
-        """Visit all samples once and return the mean of each loss term."""
+    def train_epoch(
+        self, order: np.ndarray, noise_key: int, rate: float, beta: float = 1.0
+    ) -> dict[str, float]:
+        """Visit all samples once and return the mean of the loss and of each of its parts."""
 
-    def evaluate(self, x: np.ndarray) -> dict[str, float]:
-        """Return the mean of each loss term, without dropout."""
+
+class Model(Protocol):
+    """What the loop needs of an estimator."""
 
     def get_weights(self) -> Weights:
         """Return copies of all weights."""
 
     def set_weights(self, weights: Weights) -> None:
-        """Copy arrays into the network."""
+        """Replace all weights."""
 
 
 @dataclass
@@ -45,9 +52,11 @@ class History:
     loss : list of float
         Mean training loss while the epoch ran (dropout and corruption on), weighted by batch size.
     val_loss : list of float
-        Loss on the validation data after the epoch; empty where there was none.
+        The same loss on the validation data after the epoch, dropout off and the noise the same each time;
+        empty where there was none.
     terms : dict of str to list of float
-        The parts that add up to `loss`.
+        The parts of `loss`: "reconstruction", and "penalty" where there is one (the loss is their sum) or
+        "kl" (the divergence itself, before its factor and before free bits).
     learning_rate : list of float
         The rate used.
     best_epoch : int or None
@@ -61,10 +70,11 @@ class History:
     best_epoch: int | None = None
 
     def append(self, terms: dict[str, float], val_loss: float | None, rate: float) -> None:
-        """Record one epoch."""
-        self.loss.append(sum(terms.values()))
+        """Record one epoch; `terms` holds the loss under "loss", and its parts."""
+        self.loss.append(terms["loss"])
         for name, value in terms.items():
-            self.terms.setdefault(name, []).append(value)
+            if name != "loss":
+                self.terms.setdefault(name, []).append(value)
         if val_loss is not None:
             self.val_loss.append(val_loss)
         self.learning_rate.append(rate)
@@ -89,9 +99,8 @@ class Adam(BaseEstimator):
     def check(self) -> None:
         """Raise a ValueError that names the first setting out of range."""
         for name in ("beta_1", "beta_2"):
-            _check_fraction(name, getattr(self, name))
-        if not self.epsilon > 0:
-            raise ValueError(f"epsilon must be positive, got {self.epsilon!r}")
+            check_number(name, getattr(self, name), "[0, 1)")
+        check_number("epsilon", self.epsilon, "(0, inf)")
 
 
 class SGD(BaseEstimator):
@@ -108,7 +117,7 @@ class SGD(BaseEstimator):
 
     def check(self) -> None:
         """Raise a ValueError if the momentum is out of range."""
-        _check_fraction("momentum", self.momentum)
+        check_number("momentum", self.momentum, "[0, 1)")
 
 
 class _Schedule(BaseEstimator):
@@ -119,9 +128,7 @@ class _Schedule(BaseEstimator):
     def check(self) -> None:
         """Raise a ValueError unless both rates are positive numbers."""
         for name in ("initial", "final"):
-            value = getattr(self, name)
-            if not isinstance(value, Real) or not 0 < value < math.inf:
-                raise ValueError(f"the schedule's {name} rate must be a positive number, got {value!r}")
+            check_number(f"the schedule's {name} rate", getattr(self, name), "(0, inf)")
 
 
 class ExponentialDecay(_Schedule):
@@ -175,13 +182,7 @@ class EarlyStopping(BaseEstimator):
     def check(self) -> None:
         """Raise an error that names the first setting that cannot be."""
         check_positive_integer("patience", self.patience)
-        if not self.min_delta >= 0:
-            raise ValueError(f"min_delta must be zero or positive, got {self.min_delta!r}")
-
-
-def _check_fraction(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1:
-        raise ValueError(f"{name} must be in [0, 1), got {value!r}")
+        check_number("min_delta", self.min_delta, "[0, inf)")
 
 
 def check_learning_rate(learning_rate: object) -> None:
@@ -199,6 +200,11 @@ def learning_rate_at(learning_rate: float | ExponentialDecay | CosineDecay, epoc
     if hasattr(learning_rate, "rate"):
         return float(learning_rate.rate(epoch, epochs))
     return float(learning_rate)
+
+
+def beta_at(beta: float, warm_up: int, epoch: int) -> float:
+    """Return the divergence's factor in `epoch` (0 is the first): from 0 up to `beta` in `warm_up` epochs."""
+    return float(beta) * min(1.0, epoch / warm_up) if warm_up else float(beta)
 
 
 def epoch_order(seed: int, epoch: int, samples: int, shuffle: bool) -> np.ndarray:
@@ -219,32 +225,37 @@ def stream_number(name: str) -> int:
 
 
 def run_epochs(
+    model: Model,
     trainer: Trainer,
-    x: np.ndarray,
     *,
-    validation: np.ndarray | None,
+    samples: int,
+    validation_loss: Callable[[], float] | None,
     history: History,
     epochs: int,
     learning_rate: float | ExponentialDecay | CosineDecay,
+    beta: float,
+    warm_up: int,
     early_stopping: EarlyStopping | None,
     shuffle: bool,
     seed: int,
     on_epoch: Callable[[], object],
 ) -> None:
-    """Train for `epochs`, filling `history`; always leaves the trainer with weights that can be used.
+    """Train for `epochs`, filling `history`; always leaves the model with weights that can be used.
 
     Parameters
     ----------
+    model : Model
+        The estimator whose network is trained.
     trainer : Trainer
         A wing's engine, holding the network and the training data.
-    x : ndarray
-        The training data, of which only the number of samples is used here.
-    validation : ndarray or None
-        Data for the validation loss.
+    samples : int
+        Number of training samples.
+    validation_loss : callable or None
+        Returns the loss on the validation data.
     history : History
         Appended to, epoch by epoch.
-    epochs, learning_rate, early_stopping, shuffle, seed
-        As in the estimator.
+    epochs, learning_rate, beta, warm_up, early_stopping, shuffle, seed
+        As in the estimators.
     on_epoch : callable
         Called after every epoch; moves the progress bar.
 
@@ -253,18 +264,18 @@ def run_epochs(
     DivergenceError
         At the first epoch with a loss that is not finite; the weights before it are restored.
     """
-    good = best = trainer.get_weights()
+    good = best = model.get_weights()
     best_loss, best_epoch = math.inf, None
     try:
         for epoch in range(epochs):
             rate = learning_rate_at(learning_rate, epoch, epochs)
-            order = epoch_order(seed, epoch, len(x), shuffle)
-            terms = trainer.train_epoch(order, noise_key(seed, epoch), rate)
-            val_loss = None if validation is None else sum(trainer.evaluate(validation).values())
-            losses = sum(terms.values()), 0.0 if val_loss is None else val_loss
-            weights = trainer.get_weights()
+            order = epoch_order(seed, epoch, samples, shuffle)
+            terms = trainer.train_epoch(order, noise_key(seed, epoch), rate, beta_at(beta, warm_up, epoch))
+            val_loss = None if validation_loss is None else validation_loss()
+            losses = terms["loss"], 0.0 if val_loss is None else val_loss
+            weights = model.get_weights()
             if not np.isfinite(losses).all() or not all(np.isfinite(w).all() for w in weights.values()):
-                trainer.set_weights(good)
+                model.set_weights(good)
                 raise DivergenceError(_divergence_message(epoch, losses, rate))
             history.append(terms, val_loss, rate)
             good = weights
@@ -276,14 +287,14 @@ def run_epochs(
             elif epoch - best_epoch >= early_stopping.patience:
                 break
     except KeyboardInterrupt:
-        trainer.set_weights(good)
+        model.set_weights(good)
         warnings.warn(
             f"fit was interrupted in epoch {len(history.loss) + 1} of {epochs}; the estimator keeps the "
             f"weights and the history of the {len(history.loss)} epochs that were completed",
             stacklevel=3,
         )
     if early_stopping is not None and early_stopping.restore_best and best_epoch is not None:
-        trainer.set_weights(best)
+        model.set_weights(best)
         history.best_epoch = best_epoch
 
 

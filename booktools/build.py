@@ -13,7 +13,7 @@ from booktools.address import ROOT
 from booktools.environment import execution_environment
 
 # What a lesson's outputs depend on besides the lesson itself.
-_SOURCES = ("aelib/**/*.py", "benchmarks/**/*.py", "benchmarks/results/**/*", "requirements.txt")
+_SOURCES = ("aelib/**/*.py", "aelib/*.json", "benchmarks/**/*.py", "benchmarks/results/*", "requirements.txt")
 
 
 def source_key(root: Path) -> str:

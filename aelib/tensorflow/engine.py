@@ -1,18 +1,22 @@
 """The engine: one epoch of training, evaluation, and the way from NumPy arrays to tensors and back."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
 from tensorflow import Tensor
 
-from aelib.tensorflow.losses import TERM_NAMES, loss_terms
-from aelib.tensorflow.networks import Autoencoder, get_weights, named_weights, set_weights
-from aelib.tensorflow.random import Noise
-from aelib.training import SGD, Adam
+from aelib.objectives import Evidence, Objective
+from aelib.tensorflow.losses import draw_codes, gaussian_kl, log_density_ratio, log_likelihood, loss_terms
+from aelib.tensorflow.networks import Autoencoder, VariationalAutoencoder, named_weights
+from aelib.tensorflow.random import Noise, binarise
+from aelib.training import EVALUATION_KEY, SGD, STATIC_KEY, Adam
 
 # Rows computed at once outside training: bounds memory, whatever the size of the data set.
 ROWS_AT_ONCE = 8192
+# Codes drawn at once for each row when many are asked for.
+SAMPLES_AT_ONCE = 64
 
 
 def framework_version() -> str:
@@ -32,86 +36,100 @@ class Trainer:
     ----------
     network : Autoencoder
         Is changed in place.
-    x : ndarray, shape (samples, features)
+    x : ndarray, shape (samples, ...)
         The training data.
-    loss : {"squared_error", "binary_cross_entropy"}
-        The reconstruction loss.
+    objective : Objective
+        What is minimised.
     optimizer : Adam or SGD
         The optimiser's settings.
     batch_size : int
         Samples per step; the last batch of an epoch may be smaller.
+    condition : ndarray, shape (samples, classes), optional
+        The samples' classes, one-hot.
     """
 
     def __init__(
-        self, network: Autoencoder, x: np.ndarray, *, loss: str, optimizer: Adam | SGD, batch_size: int
+        self,
+        network: Autoencoder,
+        x: np.ndarray,
+        *,
+        objective: Objective,
+        optimizer: Adam | SGD,
+        batch_size: int,
+        condition: np.ndarray | None = None,
     ):
         self.network = network
-        self.loss = loss
+        self.objective = objective
         self.batch_size = batch_size
         self.device = _device_of(network)
         with tf.device(self.device):
             self.x = tf.constant(x)
+            self.condition = None if condition is None else tf.constant(condition)
             self.optimizer = make_optimizer(network, optimizer)
             self.run_epoch = self._compile_epoch()
 
-    def train_epoch(self, order: np.ndarray, noise_key: int, rate: float) -> dict[str, float]:
-        """Visit all samples once in the given order and return the mean of each loss term."""
+    def train_epoch(
+        self, order: np.ndarray, noise_key: int, rate: float, beta: float = 1.0
+    ) -> dict[str, float]:
+        """Visit all samples once in the given order and return the mean of the loss and of each part."""
         with tf.device(self.device):
             key = tf.constant(noise_key, tf.uint32)
-            totals = self.run_epoch(tf.constant(order, tf.int64), key, tf.constant(rate, self.x.dtype))
+            rate, beta = tf.constant(rate, self.x.dtype), tf.constant(beta, self.x.dtype)
+            totals = self.run_epoch(tf.constant(order, tf.int64), key, rate, beta)
         return {name: float(total) / len(order) for name, total in totals.items()}
 
     def _compile_epoch(self) -> Callable[..., dict[str, Tensor]]:
         """Compile a whole epoch: the steps by XLA, their loop as a graph. Python is not asked in between."""
         samples, batch_size, dtype = len(self.x), self.batch_size, self.x.dtype
         steps, rest = divmod(samples, batch_size)
-        key = tf.TensorSpec((), tf.uint32)
-        rate = tf.TensorSpec((), dtype)
-        if steps:
-            batch = tf.TensorSpec((batch_size, *self.x.shape[1:]), dtype)
-            noise = Noise(key, tf.TensorSpec((batch_size,), tf.int64))
-            step = tf.function(self.step, jit_compile=True, autograph=False)
-            step = step.get_concrete_function(batch, noise, rate)
+        key, number = tf.TensorSpec((), tf.uint32), tf.TensorSpec((), dtype)
 
-        def run_epoch(order: Tensor, key: Tensor, rate: Tensor) -> dict[str, Tensor]:
+        def part(rows: Tensor) -> tuple[Tensor, Tensor | None]:
+            condition = None if self.condition is None else tf.gather(self.condition, rows)
+            return tf.gather(self.x, rows), condition
+
+        if steps:
+            rows = tf.TensorSpec((batch_size,), tf.int64)
+            batch = tf.TensorSpec((batch_size, *self.x.shape[1:]), dtype)
+            condition = None
+            if self.condition is not None:
+                condition = tf.TensorSpec((batch_size, *self.condition.shape[1:]), dtype)
+            step = tf.function(self.step, jit_compile=True, autograph=False)
+            step = step.get_concrete_function(batch, Noise(key, rows), number, number, condition)
+
+        def run_epoch(order: Tensor, key: Tensor, rate: Tensor, beta: Tensor) -> dict[str, Tensor]:
             def add_step(i: Tensor, totals: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
                 rows = order[i * batch_size : (i + 1) * batch_size]
-                terms = step(tf.gather(self.x, rows), Noise(key, rows), rate)
+                batch, condition = part(rows)
+                terms = step(batch, Noise(key, rows), rate, beta, condition)
                 return i + 1, {name: total + terms[name] * batch_size for name, total in totals.items()}
 
-            totals = {name: tf.zeros((), dtype) for name in TERM_NAMES}
+            totals = {}
             if steps:
+                totals = {name: tf.zeros((), dtype) for name in step.structured_outputs}
                 _, totals = tf.while_loop(
                     lambda i, _: i < steps, add_step, (tf.constant(0), totals), parallel_iterations=1
                 )
             if rest:  # weighted: the last batch is smaller
-                rows = order[samples - rest :]
-                terms = self.step(tf.gather(self.x, rows), Noise(key, rows), rate)
-                totals = {name: total + terms[name] * rest for name, total in totals.items()}
+                rows = tf.ensure_shape(order[samples - rest :], (rest,))
+                batch, condition = part(rows)
+                terms = self.step(batch, Noise(key, rows), rate, beta, condition)
+                totals = {name: totals.get(name, 0.0) + value * rest for name, value in terms.items()}
             return totals
 
         order = tf.TensorSpec((samples,), tf.int64)
-        return tf.function(run_epoch, autograph=False).get_concrete_function(order, key, rate)
+        return tf.function(run_epoch, autograph=False).get_concrete_function(order, key, number, number)
 
-    def step(self, batch: Tensor, noise: Noise, rate: Tensor) -> dict[str, Tensor]:
-        """Take one optimiser step on a batch (batch, features) and return the loss terms before it."""
+    def step(
+        self, batch: Tensor, noise: Noise, rate: Tensor, beta: Tensor, condition: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Take one optimiser step on a batch (batch, ...) and return the loss before it, and its parts."""
         with tf.GradientTape() as tape:
-            terms = loss_terms(self.network, self.loss, batch, noise)
-            total = sum(terms.values())
-        self.optimizer.step(tape.gradient(total, self.optimizer.weights), rate)
+            terms = loss_terms(
+                self.network, self.objective, batch, noise, beta=beta, training=True, condition=condition
+            )
+        self.optimizer.step(tape.gradient(terms["loss"], self.optimizer.weights), rate)
         return terms
-
-    def evaluate(self, x: np.ndarray) -> dict[str, float]:
-        """Return the mean of each loss term over `x`, without dropout."""
-        return evaluate(self.network, self.loss, x)
-
-    def get_weights(self) -> dict[str, np.ndarray]:
-        """Return copies of all weights, canonical names and layout."""
-        return get_weights(self.network)
-
-    def set_weights(self, weights: dict[str, np.ndarray]) -> None:
-        """Copy arrays, canonical names and layout, into the network."""
-        set_weights(self.network, weights)
 
 
 class AdamOptimizer:
@@ -162,39 +180,114 @@ def make_optimizer(network: Autoencoder, settings: Adam | SGD) -> AdamOptimizer 
     return AdamOptimizer(weights, settings) if isinstance(settings, Adam) else SGDOptimizer(weights, settings)
 
 
-def evaluate(network: Autoencoder, loss: str, x: np.ndarray) -> dict[str, float]:
-    """Return the mean of each loss term over `x`, without dropout."""
+def evaluate(
+    network: Autoencoder,
+    objective: Objective,
+    x: np.ndarray,
+    condition: np.ndarray | None = None,
+    beta: float = 1.0,
+) -> dict[str, float]:
+    """Return the mean of the loss and of each part over `x`: dropout off, other noise always the same."""
     totals: dict[str, float] = {}
-    for batch in _batches(network, x):
-        for name, value in loss_terms(network, loss, batch).items():
+    copies = objective.copies(network.code)
+    for batch, classes, rows in _batches(network, x, condition, ROWS_AT_ONCE // copies):
+        noise = Noise(tf.constant(EVALUATION_KEY, tf.uint32), rows)
+        terms = loss_terms(
+            network, objective, batch, noise, beta=tf.constant(beta, batch.dtype), condition=classes
+        )
+        for name, value in terms.items():
             totals[name] = totals.get(name, 0.0) + float(value) * len(batch)
     return {name: total / len(x) for name, total in totals.items()}
 
 
-def apply(network: Autoencoder, method: str, x: np.ndarray) -> np.ndarray:
+def apply(
+    network: Autoencoder, method: str, x: np.ndarray, condition: np.ndarray | None = None
+) -> np.ndarray:
     """Call a method of the network, "encode", "decode" or "__call__", on an array, part by part."""
-    parts = [getattr(network, method)(batch).numpy() for batch in _batches(network, x)]
+    parts = [
+        getattr(network, method)(batch, condition=classes).numpy()
+        for batch, classes, _ in _batches(network, x, condition, ROWS_AT_ONCE)
+    ]
     return np.concatenate(parts)
 
 
+def posterior(
+    network: VariationalAutoencoder, x: np.ndarray, condition: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return means and log-variances of the approximate posterior, (samples, code) each."""
+    parts = [
+        network.posterior(batch, condition=classes)
+        for batch, classes, _ in _batches(network, x, condition, ROWS_AT_ONCE)
+    ]
+    mean, log_variance = (tf.concat(part, axis=0).numpy() for part in zip(*parts, strict=True))
+    return mean, log_variance
+
+
+def evidence_bounds(
+    network: VariationalAutoencoder,
+    objective: Evidence,
+    x: np.ndarray,
+    condition: np.ndarray | None,
+    samples: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ELBO and the importance-weighted bound of log p(x) for each sample of `x`, in nats.
+
+    Both from the same `samples` codes for each x, drawn part by part, so that memory stays bounded.
+    """
+    elbos, weighted = [], []
+    at_once = min(samples, SAMPLES_AT_ONCE)
+    for batch, classes, rows in _batches(network, x, condition, ROWS_AT_ONCE // at_once):
+        noise = Noise(tf.constant(EVALUATION_KEY, tf.uint32), rows)
+        if objective.binarise is not None:
+            static = Noise(tf.constant(STATIC_KEY, tf.uint32), rows)
+            batch = binarise(batch, noise if objective.binarise == "dynamic" else static)
+        mean, log_variance = network.posterior(batch, condition=classes)  # (batch, code) each
+        fit = tf.zeros(len(batch), mean.dtype)
+        log_weights = []
+        for start in range(0, samples, at_once):
+            part = min(at_once, samples - start)
+            codes = draw_codes(mean, log_variance, part, noise, f"posterior.{start}")
+            log_p = log_likelihood(network, objective, codes, batch, None, classes)  # (batch, part)
+            fit += tf.reduce_sum(log_p, axis=1)
+            ratio = log_density_ratio(codes, mean, log_variance)
+            log_weights.append(tf.reduce_logsumexp(log_p - ratio, axis=1))
+        log_weight = tf.reduce_logsumexp(log_weights, axis=0)
+        elbos.append(fit / samples - tf.reduce_sum(gaussian_kl(mean, log_variance), axis=1))
+        weighted.append(log_weight - tf.constant(math.log(samples), mean.dtype))
+    return tf.concat(elbos, axis=0).numpy(), tf.concat(weighted, axis=0).numpy()
+
+
 def gradients(
-    network: Autoencoder, loss: str, x: np.ndarray, noise_key: int
+    network: Autoencoder,
+    objective: Objective,
+    x: np.ndarray,
+    noise_key: int,
+    condition: np.ndarray | None = None,
+    beta: float = 1.0,
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Return the loss terms and the gradient of their sum for each weight, canonical names and layout."""
-    (batch,) = _batches(network, x)
-    noise = Noise(tf.constant(noise_key, tf.uint32), tf.range(len(x), dtype=tf.int64))
+    """Return the loss and its parts, and its gradient for each weight, canonical names and layout."""
+    ((batch, classes, rows),) = _batches(network, x, condition, len(x))
+    noise = Noise(tf.constant(noise_key, tf.uint32), rows)
+    beta = tf.constant(beta, batch.dtype)
     entries = {name: variable.value for name, variable in named_weights(network).items()}
     with tf.GradientTape() as tape:
-        terms = loss_terms(network, loss, batch, noise)
-        total = sum(terms.values())
-    found = tape.gradient(total, entries)
+        terms = loss_terms(network, objective, batch, noise, beta=beta, training=True, condition=classes)
+    found = tape.gradient(terms["loss"], entries)
     arrays = {name: gradient.numpy() for name, gradient in found.items()}
     return {name: float(value) for name, value in terms.items()}, arrays
 
 
-def _batches(network: Autoencoder, x: np.ndarray) -> tuple[Tensor, ...]:
-    with tf.device(_device_of(network)):
-        return tuple(tf.constant(x[start : start + ROWS_AT_ONCE]) for start in range(0, len(x), ROWS_AT_ONCE))
+def _batches(
+    network: Autoencoder, x: np.ndarray, condition: np.ndarray | None, size: int
+) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
+    """Yield parts of the data and of the condition on the network's device, and their rows' numbers."""
+    for start in range(0, len(x), max(1, size)):
+        part = slice(start, start + max(1, size))
+        with tf.device(_device_of(network)):
+            batch = tf.constant(x[part])
+            classes = None if condition is None else tf.constant(condition[part])
+            rows = tf.range(start, start + len(batch), dtype=tf.int64)
+        yield batch, classes, rows
 
 
 def _device_of(network: Autoencoder) -> str:

@@ -5,8 +5,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import Tensor
 
-from aelib.architectures import DenseLayer as DenseSpec
-from aelib.architectures import Plan
+from aelib.layers import KERNEL, STRIDE, Plan
+from aelib.layers import ConvLayer as ConvSpec
+from aelib.layers import DenseLayer as DenseSpec
+from aelib.layers import ReshapeLayer as ReshapeSpec
 from aelib.tensorflow.random import Noise, dropout
 
 if keras.backend.backend() != "tensorflow":
@@ -14,6 +16,9 @@ if keras.backend.backend() != "tensorflow":
         f"Keras runs on {keras.backend.backend()!r} in this process, and aelib's TensorFlow wing needs it on "
         "TensorFlow; unset KERAS_BACKEND (or set it to 'tensorflow') and start again"
     )
+
+# A weight by its canonical name; Keras stores every weight in the canonical layout.
+NamedWeights = dict[str, keras.Variable]
 
 ACTIVATIONS = {
     "linear": lambda x: x,
@@ -42,7 +47,7 @@ class DenseLayer(keras.layers.Layer):
             x = dropout(x, self.spec.dropout, noise, self.spec.name)
         return x
 
-    def weights_by_name(self) -> dict[str, keras.Variable]:
+    def weights_by_name(self) -> NamedWeights:
         """Return each weight by its canonical name."""
         return {
             f"{self.spec.name}.kernel": self.linear.kernel,  # Keras: (inputs, outputs)
@@ -69,9 +74,68 @@ class TiedDenseLayer(keras.layers.Layer):
             x = dropout(x, self.spec.dropout, noise, self.spec.name)
         return x
 
-    def weights_by_name(self) -> dict[str, keras.Variable]:
+    def weights_by_name(self) -> NamedWeights:
         """Return each weight by its canonical name."""
         return {f"{self.spec.name}.bias": self.bias}
+
+
+class ConvLayer(keras.layers.Layer):
+    """A convolution that halves height and width, or its transpose, which doubles them."""
+
+    def __init__(self, spec: ConvSpec, dtype: str):
+        super().__init__(dtype=dtype)
+        self.spec = spec
+        kind = keras.layers.Conv2DTranspose if spec.transposed else keras.layers.Conv2D
+        self.conv = kind(
+            spec.outputs, KERNEL, strides=STRIDE, padding="same", kernel_initializer="zeros", dtype=dtype
+        )
+        self.conv.build((None, None, None, spec.inputs))
+        self.built = True
+
+    def call(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return (batch, half or double height and width, outputs) for `x` (batch, height, width, inputs)."""
+        x = self.conv(x)  # "same" puts a border of 1 around even sizes
+        return ACTIVATIONS[self.spec.activation](x)
+
+    def weights_by_name(self) -> NamedWeights:
+        """Return each weight by its canonical name."""
+        return {
+            # Keras: (4, 4, inputs, outputs), and of the transpose (4, 4, outputs, inputs)
+            f"{self.spec.name}.kernel": self.conv.kernel,
+            f"{self.spec.name}.bias": self.conv.bias,
+        }
+
+
+class ReshapeLayer(keras.layers.Layer):
+    """Gives each sample another shape: rows before columns before channels."""
+
+    def __init__(self, spec: ReshapeSpec, dtype: str):
+        super().__init__(dtype=dtype)
+        self.spec = spec
+        self.built = True
+
+    def call(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return `x` (batch, ...) in the new shape."""
+        return tf.reshape(x, (-1, *self.spec.shape))
+
+    def weights_by_name(self) -> NamedWeights:
+        """Return an empty mapping."""
+        return {}
+
+
+LAYERS = {
+    DenseSpec: DenseLayer,
+    ConvSpec: ConvLayer,
+    ReshapeSpec: ReshapeLayer,
+}
+
+
+def append_condition(x: Tensor, condition: Tensor | None) -> Tensor:
+    """Return `x` (batch, ..., channels) with a condition (batch, classes) as further channels."""
+    if condition is None:
+        return x
+    places = tf.reshape(condition, (x.shape[0], *[1] * (x.ndim - 2), -1))  # (batch, 1, ..., classes)
+    return tf.concat([x, tf.broadcast_to(places, (*x.shape[:-1], places.shape[-1]))], axis=-1)
 
 
 class Autoencoder(keras.Model):
@@ -81,51 +145,79 @@ class Autoencoder(keras.Model):
         super().__init__(dtype=dtype)
         built: dict[str, keras.layers.Layer] = {}
         for spec in plan.layers:
-            if spec.tied_to is None:
-                built[spec.name] = DenseLayer(spec, dtype)
+            if getattr(spec, "tied_to", None) is None:
+                built[spec.name] = LAYERS[type(spec)](spec, dtype)
             else:
                 built[spec.name] = TiedDenseLayer(spec, built[spec.tied_to], dtype)
         self.encoder = [built[spec.name] for spec in plan.encoder]
         self.decoder = [built[spec.name] for spec in plan.decoder]
+        self.code = plan.code
         self.output_activation = plan.output_activation
         self.built = True
 
-    def encode(self, x: Tensor, noise: Noise | None = None) -> Tensor:
-        """Return the codes (batch, code) of `x` (batch, features)."""
+    def encode(self, x: Tensor, noise: Noise | None = None, condition: Tensor | None = None) -> Tensor:
+        """Return the codes (batch, code) of `x` (batch, ...)."""
+        x = append_condition(x, condition)
         for layer in self.encoder:
             x = layer(x, noise)
         return x
 
-    def decode_logits(self, code: Tensor, noise: Noise | None = None) -> Tensor:
-        """Return what the output activation is applied to, (batch, features)."""
+    def decode_logits(
+        self, code: Tensor, noise: Noise | None = None, condition: Tensor | None = None
+    ) -> Tensor:
+        """Return what the output activation is applied to, (batch, ...)."""
+        x = append_condition(code, condition)
         for layer in self.decoder:
-            code = layer(code, noise)
-        return code
+            x = layer(x, noise)
+        return x
 
-    def decode(self, code: Tensor, noise: Noise | None = None) -> Tensor:
-        """Return the reconstructions (batch, features) of codes (batch, code)."""
-        return ACTIVATIONS[self.output_activation](self.decode_logits(code, noise))
+    def decode(self, code: Tensor, noise: Noise | None = None, condition: Tensor | None = None) -> Tensor:
+        """Return the reconstructions (batch, ...) of codes (batch, code)."""
+        return ACTIVATIONS[self.output_activation](self.decode_logits(code, noise, condition))
 
-    def call(self, x: Tensor, noise: Noise | None = None) -> Tensor:
-        """Return the reconstructions (batch, features) of `x` (batch, features)."""
-        return self.decode(self.encode(x, noise), noise)
+    def call(self, x: Tensor, noise: Noise | None = None, condition: Tensor | None = None) -> Tensor:
+        """Return the reconstructions of `x` (batch, ...), in its shape."""
+        return self.decode(self.encode(x, noise, condition), noise, condition)
 
 
-def build_network(plan: Plan, dtype: str, device: str) -> Autoencoder:
+class VariationalAutoencoder(Autoencoder):
+    """An autoencoder whose encoder returns a distribution: a mean and a log-variance for each code unit."""
+
+    def __init__(self, plan: Plan, dtype: str):
+        super().__init__(plan, dtype)
+        if plan.learned_variance:
+            self.log_variance = self.add_weight(shape=(), initializer="zeros")  # of the Gaussian likelihood
+
+    def posterior(
+        self, x: Tensor, noise: Noise | None = None, condition: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance, (batch, code) each, of the approximate posterior q(z|x)."""
+        mean, log_variance = tf.split(super().encode(x, noise, condition), 2, axis=1)
+        return mean, log_variance
+
+    def encode(self, x: Tensor, noise: Noise | None = None, condition: Tensor | None = None) -> Tensor:
+        """Return the posterior means (batch, code)."""
+        return self.posterior(x, noise, condition)[0]
+
+
+def build_network(plan: Plan, dtype: str, device: str, *, variational: bool = False) -> Autoencoder:
     """Build the network of a plan on a device; its weights are set by `set_weights`."""
     with tf.device("/GPU:0" if device == "cuda" else "/CPU:0"):
-        return Autoencoder(plan, dtype)
+        return VariationalAutoencoder(plan, dtype) if variational else Autoencoder(plan, dtype)
 
 
-def named_weights(network: Autoencoder) -> dict[str, keras.Variable]:
+def named_weights(network: Autoencoder) -> NamedWeights:
     """Return all weights by canonical name."""
     layers = [*network.encoder, *network.decoder]
-    return {name: variable for layer in layers for name, variable in layer.weights_by_name().items()}
+    weights = {name: variable for layer in layers for name, variable in layer.weights_by_name().items()}
+    if hasattr(network, "log_variance"):
+        weights["likelihood.log_variance"] = network.log_variance
+    return weights
 
 
 def get_weights(network: Autoencoder) -> dict[str, np.ndarray]:
     """Return copies of all weights as NumPy arrays, canonical names and layout."""
-    return {name: variable.numpy().copy() for name, variable in named_weights(network).items()}
+    return {name: np.array(variable.numpy()) for name, variable in named_weights(network).items()}
 
 
 def set_weights(network: Autoencoder, weights: dict[str, np.ndarray]) -> None:

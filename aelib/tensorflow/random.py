@@ -14,6 +14,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from tensorflow import Tensor
 
+from aelib.corruption import Corruption, GaussianNoise, Masking
 from aelib.training import stream_number
 
 
@@ -69,3 +70,24 @@ def dropout(x: Tensor, rate: float, noise: Noise, stream: str) -> Tensor:
     """Zero a fraction `rate` of `x` (batch, columns) and scale up the rest, so that the mean stays."""
     keep = uniform(noise, stream, x.shape[1], x.dtype) >= tf.constant(rate, x.dtype)
     return tf.where(keep, x / tf.constant(1.0 - rate, x.dtype), tf.zeros_like(x))
+
+
+def corrupt(x: Tensor, corruption: Corruption, noise: Noise) -> Tensor:
+    """Return a corrupted copy of `x` (batch, ...), what a denoising autoencoder is shown."""
+    flat = tf.reshape(x, (x.shape[0], -1))  # (batch, features)
+    if isinstance(corruption, GaussianNoise):
+        sigma = tf.constant(corruption.sigma, x.dtype)
+        flat = flat + sigma * normal(noise, "corruption", flat.shape[1], x.dtype)
+    else:
+        u = uniform(noise, "corruption", flat.shape[1], x.dtype)
+        p = tf.constant(corruption.p, x.dtype)
+        put = tf.zeros_like(u) if isinstance(corruption, Masking) else tf.cast(u < p / 2, x.dtype)
+        flat = tf.where(u < p, put, flat)
+    return tf.reshape(flat, x.shape)
+
+
+def binarise(x: Tensor, noise: Noise) -> Tensor:
+    """Return draws of 0 and 1 with the probabilities `x` (batch, ...)."""
+    flat = tf.reshape(x, (x.shape[0], -1))  # (batch, features)
+    ones = uniform(noise, "binarise", flat.shape[1], x.dtype) < flat
+    return tf.reshape(tf.cast(ones, x.dtype), x.shape)

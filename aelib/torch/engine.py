@@ -1,5 +1,6 @@
 """The engine: one epoch of training, evaluation, and the way from NumPy arrays to tensors and back."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,13 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aelib.torch.losses import loss_terms
-from aelib.torch.networks import Autoencoder, get_weights, named_weights, set_weights
-from aelib.torch.random import Noise
-from aelib.training import SGD, Adam
+from aelib.objectives import Evidence, Objective
+from aelib.torch.losses import draw_codes, gaussian_kl, log_density_ratio, log_likelihood, loss_terms
+from aelib.torch.networks import Autoencoder, VariationalAutoencoder, named_weights
+from aelib.torch.random import Noise, binarise
+from aelib.training import EVALUATION_KEY, SGD, STATIC_KEY, Adam
 
 # Rows computed at once outside training: bounds memory, whatever the size of the data set.
 ROWS_AT_ONCE = 8192
+# Codes drawn at once for each row when many are asked for.
+SAMPLES_AT_ONCE = 64
 
 
 def framework_version() -> str:
@@ -44,57 +48,61 @@ class Trainer:
     ----------
     network : Autoencoder
         Is changed in place.
-    x : ndarray, shape (samples, features)
+    x : ndarray, shape (samples, ...)
         The training data.
-    loss : {"squared_error", "binary_cross_entropy"}
-        The reconstruction loss.
+    objective : Objective
+        What is minimised.
     optimizer : Adam or SGD
         The optimiser's settings.
     batch_size : int
         Samples per step; the last batch of an epoch may be smaller.
+    condition : ndarray, shape (samples, classes), optional
+        The samples' classes, one-hot.
     """
 
     def __init__(
-        self, network: Autoencoder, x: np.ndarray, *, loss: str, optimizer: Adam | SGD, batch_size: int
+        self,
+        network: Autoencoder,
+        x: np.ndarray,
+        *,
+        objective: Objective,
+        optimizer: Adam | SGD,
+        batch_size: int,
+        condition: np.ndarray | None = None,
     ):
         self.network = network
-        self.loss = loss
+        self.objective = objective
         self.batch_size = batch_size
         self.device = next(network.parameters()).device
         self.x = torch.tensor(x, device=self.device)  # a copy: the caller may change the array
+        self.condition = None if condition is None else torch.tensor(condition, device=self.device)
         self.optimizer = make_optimizer(network, optimizer)
 
-    def train_epoch(self, order: np.ndarray, noise_key: int, rate: float) -> dict[str, float]:
-        """Visit all samples once in the given order and return the mean of each loss term."""
+    def train_epoch(
+        self, order: np.ndarray, noise_key: int, rate: float, beta: float = 1.0
+    ) -> dict[str, float]:
+        """Visit all samples once in the given order and return the mean of the loss and of each part."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         totals: dict[str, Tensor] = {}
         with fast_arithmetic():
             for rows in torch.as_tensor(order, device=self.device).split(self.batch_size):
-                terms = self.step(self.x.index_select(0, rows), Noise(noise_key, rows))
+                batch = self.x.index_select(0, rows)
+                condition = None if self.condition is None else self.condition.index_select(0, rows)
+                terms = self.step(batch, Noise(noise_key, rows), beta, condition)
                 for name, value in terms.items():  # weighted: the last batch may be smaller
                     totals[name] = totals.get(name, 0.0) + value.detach() * len(rows)
         return {name: float(total) / len(order) for name, total in totals.items()}
 
-    def step(self, batch: Tensor, noise: Noise) -> dict[str, Tensor]:
-        """Take one optimiser step on a batch (batch, features) and return the loss terms before it."""
+    def step(self, batch: Tensor, noise: Noise, beta: float, condition: Tensor | None) -> dict[str, Tensor]:
+        """Take one optimiser step on a batch (batch, ...) and return the loss before it, and its parts."""
         self.optimizer.zero_grad(set_to_none=True)
-        terms = loss_terms(self.network, self.loss, batch, noise)
-        sum(terms.values()).backward()
+        terms = loss_terms(
+            self.network, self.objective, batch, noise, beta=beta, training=True, condition=condition
+        )
+        terms["loss"].backward()
         self.optimizer.step()
         return terms
-
-    def evaluate(self, x: np.ndarray) -> dict[str, float]:
-        """Return the mean of each loss term over `x`, without dropout."""
-        return evaluate(self.network, self.loss, x)
-
-    def get_weights(self) -> dict[str, np.ndarray]:
-        """Return copies of all weights, canonical names and layout."""
-        return get_weights(self.network)
-
-    def set_weights(self, weights: dict[str, np.ndarray]) -> None:
-        """Copy arrays, canonical names and layout, into the network."""
-        set_weights(self.network, weights)
 
 
 def make_optimizer(network: Autoencoder, settings: Adam | SGD) -> torch.optim.Optimizer:
@@ -106,41 +114,111 @@ def make_optimizer(network: Autoencoder, settings: Adam | SGD) -> torch.optim.Op
 
 
 @torch.no_grad()
-def evaluate(network: Autoencoder, loss: str, x: np.ndarray) -> dict[str, float]:
-    """Return the mean of each loss term over `x`, without dropout."""
+def evaluate(
+    network: Autoencoder,
+    objective: Objective,
+    x: np.ndarray,
+    condition: np.ndarray | None = None,
+    beta: float = 1.0,
+) -> dict[str, float]:
+    """Return the mean of the loss and of each part over `x`: dropout off, other noise always the same."""
     totals: dict[str, float] = {}
-    for batch in _batches(network, x):
-        for name, value in loss_terms(network, loss, batch).items():
+    copies = objective.copies(network.code)
+    for batch, classes, rows in _batches(network, x, condition, ROWS_AT_ONCE // copies):
+        noise = Noise(EVALUATION_KEY, rows)
+        terms = loss_terms(network, objective, batch, noise, beta=beta, condition=classes)
+        for name, value in terms.items():
             totals[name] = totals.get(name, 0.0) + float(value) * len(batch)
     return {name: total / len(x) for name, total in totals.items()}
 
 
 @torch.no_grad()
-def apply(network: Autoencoder, method: str, x: np.ndarray) -> np.ndarray:
+def apply(
+    network: Autoencoder, method: str, x: np.ndarray, condition: np.ndarray | None = None
+) -> np.ndarray:
     """Call a method of the network, "encode", "decode" or "__call__", on an array, part by part."""
-    parts = [getattr(network, method)(batch).cpu().numpy() for batch in _batches(network, x)]
+    parts = [
+        getattr(network, method)(batch, condition=classes).cpu().numpy()
+        for batch, classes, _ in _batches(network, x, condition, ROWS_AT_ONCE)
+    ]
     return np.concatenate(parts)
 
 
+@torch.no_grad()
+def posterior(
+    network: VariationalAutoencoder, x: np.ndarray, condition: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return means and log-variances of the approximate posterior, (samples, code) each."""
+    parts = [
+        network.posterior(batch, condition=classes)
+        for batch, classes, _ in _batches(network, x, condition, ROWS_AT_ONCE)
+    ]
+    mean, log_variance = (torch.cat(part).cpu().numpy() for part in zip(*parts, strict=True))
+    return mean, log_variance
+
+
+@torch.no_grad()
+def evidence_bounds(
+    network: VariationalAutoencoder,
+    objective: Evidence,
+    x: np.ndarray,
+    condition: np.ndarray | None,
+    samples: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ELBO and the importance-weighted bound of log p(x) for each sample of `x`, in nats.
+
+    Both from the same `samples` codes for each x, drawn part by part, so that memory stays bounded.
+    """
+    elbos, weighted = [], []
+    at_once = min(samples, SAMPLES_AT_ONCE)
+    for batch, classes, rows in _batches(network, x, condition, ROWS_AT_ONCE // at_once):
+        noise = Noise(EVALUATION_KEY, rows)
+        if objective.binarise is not None:
+            batch = binarise(batch, noise if objective.binarise == "dynamic" else Noise(STATIC_KEY, rows))
+        mean, log_variance = network.posterior(batch, condition=classes)  # (batch, code) each
+        fit = torch.zeros(len(batch), dtype=mean.dtype, device=mean.device)
+        log_weights = []
+        for start in range(0, samples, at_once):
+            part = min(at_once, samples - start)
+            codes = draw_codes(mean, log_variance, part, noise, f"posterior.{start}")
+            log_p = log_likelihood(network, objective, codes, batch, None, classes)  # (batch, part)
+            fit += log_p.sum(dim=1)
+            ratio = log_density_ratio(codes, mean, log_variance)
+            log_weights.append(torch.logsumexp(log_p - ratio, dim=1))
+        log_weight = torch.logsumexp(torch.stack(log_weights), dim=0)
+        elbos.append(fit / samples - gaussian_kl(mean, log_variance).sum(dim=1))
+        weighted.append(log_weight - math.log(samples))
+    return torch.cat(elbos).cpu().numpy(), torch.cat(weighted).cpu().numpy()
+
+
 def gradients(
-    network: Autoencoder, loss: str, x: np.ndarray, noise_key: int
+    network: Autoencoder,
+    objective: Objective,
+    x: np.ndarray,
+    noise_key: int,
+    condition: np.ndarray | None = None,
+    beta: float = 1.0,
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Return the loss terms and the gradient of their sum for each weight, canonical names and layout."""
-    (batch,) = _batches(network, x)
-    noise = Noise(noise_key, torch.arange(len(x), device=batch.device))
-    terms = loss_terms(network, loss, batch, noise)
+    """Return the loss and its parts, and its gradient for each weight, canonical names and layout."""
+    ((batch, classes, rows),) = _batches(network, x, condition, len(x))
+    noise = Noise(noise_key, rows)
+    terms = loss_terms(network, objective, batch, noise, beta=beta, training=True, condition=classes)
     entries = named_weights(network)
-    found = torch.autograd.grad(sum(terms.values()), [parameter for parameter, _ in entries.values()])
+    found = torch.autograd.grad(terms["loss"], [parameter for parameter, _ in entries.values()])
     arrays = {
-        name: (gradient.T if transposed else gradient).cpu().numpy()
-        for gradient, (name, (_, transposed)) in zip(found, entries.items(), strict=True)
+        name: gradient.permute(axes).cpu().numpy()
+        for gradient, (name, (_, axes)) in zip(found, entries.items(), strict=True)
     }
     return {name: value.item() for name, value in terms.items()}, arrays
 
 
-def _batches(network: Autoencoder, x: np.ndarray) -> tuple[Tensor, ...]:
+def _batches(
+    network: Autoencoder, x: np.ndarray, condition: np.ndarray | None, size: int
+) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
+    """Yield parts of the data and of the condition on the network's device, and their rows' numbers."""
     device = next(network.parameters()).device
-    return tuple(
-        torch.tensor(x[start : start + ROWS_AT_ONCE], device=device)
-        for start in range(0, len(x), ROWS_AT_ONCE)
-    )
+    for start in range(0, len(x), max(1, size)):
+        part = slice(start, start + max(1, size))
+        batch = torch.tensor(x[part], device=device)
+        classes = None if condition is None else torch.tensor(condition[part], device=device)
+        yield batch, classes, torch.arange(start, start + len(batch), device=device)

@@ -5,9 +5,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aelib.architectures import DenseLayer as DenseSpec
-from aelib.architectures import Plan
+from aelib.layers import KERNEL, PADDING, STRIDE, Plan
+from aelib.layers import ConvLayer as ConvSpec
+from aelib.layers import DenseLayer as DenseSpec
+from aelib.layers import ReshapeLayer as ReshapeSpec
 from aelib.torch.random import Noise, dropout
+
+# A weight, and the order of its axes in the canonical layout.
+NamedWeights = dict[str, tuple[nn.Parameter, tuple[int, ...]]]
 
 
 def softplus(x: Tensor) -> Tensor:
@@ -40,11 +45,11 @@ class DenseLayer(nn.Module):
             x = dropout(x, self.spec.dropout, noise, self.spec.name)
         return x
 
-    def weights_by_name(self) -> dict[str, tuple[nn.Parameter, bool]]:
-        """Return each weight by its canonical name, and whether it is stored transposed."""
+    def weights_by_name(self) -> NamedWeights:
+        """Return each weight by its canonical name, and the axes' order in the canonical layout."""
         return {
-            f"{self.spec.name}.kernel": (self.linear.weight, True),  # PyTorch: (outputs, inputs)
-            f"{self.spec.name}.bias": (self.linear.bias, False),
+            f"{self.spec.name}.kernel": (self.linear.weight, (1, 0)),  # PyTorch: (outputs, inputs)
+            f"{self.spec.name}.bias": (self.linear.bias, (0,)),
         }
 
 
@@ -65,9 +70,65 @@ class TiedDenseLayer(nn.Module):
             x = dropout(x, self.spec.dropout, noise, self.spec.name)
         return x
 
-    def weights_by_name(self) -> dict[str, tuple[nn.Parameter, bool]]:
-        """Return each weight by its canonical name, and whether it is stored transposed."""
-        return {f"{self.spec.name}.bias": (self.bias, False)}
+    def weights_by_name(self) -> NamedWeights:
+        """Return each weight by its canonical name, and the axes' order in the canonical layout."""
+        return {f"{self.spec.name}.bias": (self.bias, (0,))}
+
+
+class ConvLayer(nn.Module):
+    """A convolution that halves height and width, or its transpose, which doubles them."""
+
+    def __init__(self, spec: ConvSpec):
+        super().__init__()
+        self.spec = spec
+        kind = nn.ConvTranspose2d if spec.transposed else nn.Conv2d
+        self.conv = nn.utils.skip_init(
+            kind, spec.inputs, spec.outputs, KERNEL, stride=STRIDE, padding=PADDING
+        )
+
+    def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return (batch, half or double height and width, outputs) for `x` (batch, height, width, inputs)."""
+        x = self.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # PyTorch has channels first; views only
+        return ACTIVATIONS[self.spec.activation](x)
+
+    def weights_by_name(self) -> NamedWeights:
+        """Return each weight by its canonical name, and the axes' order in the canonical layout."""
+        return {
+            # PyTorch: (outputs, inputs, 4, 4), and of the transpose (inputs, outputs, 4, 4)
+            f"{self.spec.name}.kernel": (self.conv.weight, (2, 3, 1, 0)),
+            f"{self.spec.name}.bias": (self.conv.bias, (0,)),
+        }
+
+
+class ReshapeLayer(nn.Module):
+    """Gives each sample another shape: rows before columns before channels."""
+
+    def __init__(self, spec: ReshapeSpec):
+        super().__init__()
+        self.spec = spec
+
+    def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return `x` (batch, ...) in the new shape."""
+        return x.reshape(-1, *self.spec.shape)
+
+    def weights_by_name(self) -> NamedWeights:
+        """Return an empty mapping."""
+        return {}
+
+
+LAYERS = {
+    DenseSpec: DenseLayer,
+    ConvSpec: ConvLayer,
+    ReshapeSpec: ReshapeLayer,
+}
+
+
+def append_condition(x: Tensor, condition: Tensor | None) -> Tensor:
+    """Return `x` (batch, ..., channels) with a condition (batch, classes) as further channels."""
+    if condition is None:
+        return x
+    places = condition.reshape(len(x), *[1] * (x.ndim - 2), -1)  # (batch, 1, ..., classes)
+    return torch.cat([x, places.expand(*x.shape[:-1], -1)], dim=-1)
 
 
 class Autoencoder(nn.Module):
@@ -77,57 +138,86 @@ class Autoencoder(nn.Module):
         super().__init__()
         built: dict[str, nn.Module] = {}
         for spec in plan.layers:
-            if spec.tied_to is None:
-                built[spec.name] = DenseLayer(spec)
+            if getattr(spec, "tied_to", None) is None:
+                built[spec.name] = LAYERS[type(spec)](spec)
             else:
                 built[spec.name] = TiedDenseLayer(spec, built[spec.tied_to])
         self.encoder = nn.ModuleList(built[spec.name] for spec in plan.encoder)
         self.decoder = nn.ModuleList(built[spec.name] for spec in plan.decoder)
+        self.code = plan.code
         self.output_activation = plan.output_activation
 
-    def encode(self, x: Tensor, noise: Noise | None = None) -> Tensor:
-        """Return the codes (batch, code) of `x` (batch, features)."""
+    def encode(self, x: Tensor, noise: Noise | None = None, condition: Tensor | None = None) -> Tensor:
+        """Return the codes (batch, code) of `x` (batch, ...)."""
+        x = append_condition(x, condition)
         for layer in self.encoder:
             x = layer(x, noise)
         return x
 
-    def decode_logits(self, code: Tensor, noise: Noise | None = None) -> Tensor:
-        """Return what the output activation is applied to, (batch, features)."""
+    def decode_logits(
+        self, code: Tensor, noise: Noise | None = None, condition: Tensor | None = None
+    ) -> Tensor:
+        """Return what the output activation is applied to, (batch, ...)."""
+        x = append_condition(code, condition)
         for layer in self.decoder:
-            code = layer(code, noise)
-        return code
+            x = layer(x, noise)
+        return x
 
-    def decode(self, code: Tensor, noise: Noise | None = None) -> Tensor:
-        """Return the reconstructions (batch, features) of codes (batch, code)."""
-        return ACTIVATIONS[self.output_activation](self.decode_logits(code, noise))
+    def decode(self, code: Tensor, noise: Noise | None = None, condition: Tensor | None = None) -> Tensor:
+        """Return the reconstructions (batch, ...) of codes (batch, code)."""
+        return ACTIVATIONS[self.output_activation](self.decode_logits(code, noise, condition))
 
-    def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
-        """Return the reconstructions (batch, features) of `x` (batch, features)."""
-        return self.decode(self.encode(x, noise), noise)
+    def forward(self, x: Tensor, noise: Noise | None = None, condition: Tensor | None = None) -> Tensor:
+        """Return the reconstructions of `x` (batch, ...), in its shape."""
+        return self.decode(self.encode(x, noise, condition), noise, condition)
 
 
-def build_network(plan: Plan, dtype: str, device: str) -> Autoencoder:
+class VariationalAutoencoder(Autoencoder):
+    """An autoencoder whose encoder returns a distribution: a mean and a log-variance for each code unit."""
+
+    def __init__(self, plan: Plan):
+        super().__init__(plan)
+        if plan.learned_variance:
+            self.log_variance = nn.Parameter(torch.zeros(()))  # of the Gaussian likelihood
+
+    def posterior(
+        self, x: Tensor, noise: Noise | None = None, condition: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance, (batch, code) each, of the approximate posterior q(z|x)."""
+        mean, log_variance = super().encode(x, noise, condition).chunk(2, dim=1)
+        return mean, log_variance
+
+    def encode(self, x: Tensor, noise: Noise | None = None, condition: Tensor | None = None) -> Tensor:
+        """Return the posterior means (batch, code)."""
+        return self.posterior(x, noise, condition)[0]
+
+
+def build_network(plan: Plan, dtype: str, device: str, *, variational: bool = False) -> Autoencoder:
     """Build the network of a plan on a device; its weights are set by `set_weights`."""
-    return Autoencoder(plan).to(device=device, dtype=getattr(torch, dtype))
+    network = VariationalAutoencoder(plan) if variational else Autoencoder(plan)
+    network = network.to(device=device, dtype=getattr(torch, dtype))
+    return network.to(memory_format=torch.channels_last)  # as the views above leave the data
 
 
-def named_weights(network: Autoencoder) -> dict[str, tuple[nn.Parameter, bool]]:
-    """Return all weights by canonical name, and whether each is stored transposed."""
+def named_weights(network: Autoencoder) -> NamedWeights:
+    """Return all weights by canonical name, and the axes' order in the canonical layout."""
     layers = [*network.encoder, *network.decoder]
-    return {name: entry for layer in layers for name, entry in layer.weights_by_name().items()}
+    weights = {name: entry for layer in layers for name, entry in layer.weights_by_name().items()}
+    if hasattr(network, "log_variance"):
+        weights["likelihood.log_variance"] = (network.log_variance, ())
+    return weights
 
 
 def get_weights(network: Autoencoder) -> dict[str, np.ndarray]:
     """Return copies of all weights as NumPy arrays, canonical names and layout."""
     return {
-        name: np.array((parameter.T if transposed else parameter).numpy(force=True), order="C")
-        for name, (parameter, transposed) in named_weights(network).items()
+        name: np.array(parameter.permute(axes).numpy(force=True), order="C")
+        for name, (parameter, axes) in named_weights(network).items()
     }
 
 
 @torch.no_grad()
 def set_weights(network: Autoencoder, weights: dict[str, np.ndarray]) -> None:
     """Copy NumPy arrays, canonical names and layout, into the network."""
-    for name, (parameter, transposed) in named_weights(network).items():
-        array = torch.as_tensor(np.asarray(weights[name]))
-        parameter.copy_(array.T if transposed else array)
+    for name, (parameter, axes) in named_weights(network).items():
+        parameter.permute(axes).copy_(torch.as_tensor(np.asarray(weights[name])))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from aelib.corruption import Corruption, GaussianNoise, Masking
 from aelib.training import stream_number
 
 
@@ -68,3 +69,21 @@ def dropout(x: Tensor, rate: float, noise: Noise, stream: str) -> Tensor:
     """Zero a fraction `rate` of `x` (batch, columns) and scale up the rest, so that the mean stays."""
     keep = uniform(noise, stream, x.shape[1], x.dtype) >= rate
     return torch.where(keep, x / (1.0 - rate), 0.0)
+
+
+def corrupt(x: Tensor, corruption: Corruption, noise: Noise) -> Tensor:
+    """Return a corrupted copy of `x` (batch, ...), what a denoising autoencoder is shown."""
+    flat = x.flatten(1)  # (batch, features)
+    if isinstance(corruption, GaussianNoise):
+        flat = flat + corruption.sigma * normal(noise, "corruption", flat.shape[1], x.dtype)
+    else:
+        u = uniform(noise, "corruption", flat.shape[1], x.dtype)
+        put = 0.0 if isinstance(corruption, Masking) else (u < corruption.p / 2).to(x.dtype)
+        flat = torch.where(u < corruption.p, put, flat)
+    return flat.reshape(x.shape)
+
+
+def binarise(x: Tensor, noise: Noise) -> Tensor:
+    """Return draws of 0 and 1 with the probabilities `x` (batch, ...)."""
+    flat = x.flatten(1)  # (batch, features)
+    return (uniform(noise, "binarise", flat.shape[1], x.dtype) < flat).to(x.dtype).reshape(x.shape)

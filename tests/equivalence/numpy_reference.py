@@ -5,7 +5,7 @@ Written from the formulas, sharing nothing with the wings but the plan and the n
 
 import numpy as np
 
-from aelib.architectures import DenseLayer, Plan
+from aelib.layers import DenseLayer, Plan
 from aelib.training import stream_number
 
 Weights = dict[str, np.ndarray]

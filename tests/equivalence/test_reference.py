@@ -8,8 +8,9 @@ from numpy_reference import SGD, Adam, Reference
 from suite import ARCHITECTURES, LOSSES, OPTIMIZERS, images, make_model
 
 import aelib
-from aelib.architectures import ACTIVATIONS
 from aelib.equivalence import relative_error
+from aelib.layers import ACTIVATIONS
+from aelib.objectives import Reconstruction
 from aelib.settings import BACKENDS, load_wing
 from aelib.training import epoch_order, learning_rate_at, noise_key
 
@@ -19,7 +20,7 @@ TOLERANCE = 1e-12
 def prepared(model, backend):
     """Return the model under `backend` with initial weights, its trainer, and its data."""
     model = model.set_params(backend=backend)
-    x = model._prepare(images())
+    x, _ = model._prepare(images())
     return model, model._build_trainer(x), x
 
 
@@ -34,11 +35,11 @@ def test_outputs_loss_and_gradients(architecture, loss, backend, record):
     model, _, x = prepared(make_model(aelib, ARCHITECTURES[architecture], loss), backend)
     reference = reference_of(model)
     key = noise_key(model.seed_, 0)
-    terms, gradients = load_wing(backend).engine.gradients(model.network_, loss, x, key)
+    terms, gradients = load_wing(backend).engine.gradients(model.network_, Reconstruction(loss), x, key)
     expected_loss, expected = reference.loss_and_gradients(x, (key, np.arange(len(x))))
     errors = {
         "outputs": relative_error(model.reconstruct(x), reference.output(x)),
-        "losses": relative_error(sum(terms.values()), expected_loss),
+        "losses": relative_error(terms["loss"], expected_loss),
         "gradients": max(relative_error(gradients[name], expected[name]) for name in expected),
     }
     for part, error in errors.items():
@@ -60,7 +61,7 @@ def test_training(architecture, optimizer, backend, record):
         order = epoch_order(model.seed_, epoch, len(x), shuffle=True)
         key = noise_key(model.seed_, epoch)
         rate = learning_rate_at(model.learning_rate, epoch, epochs)
-        losses.append(sum(trainer.train_epoch(order, key, rate).values()))
+        losses.append(trainer.train_epoch(order, key, rate)["loss"])
         total = 0.0
         for start in range(0, len(x), model.batch_size):
             rows = order[start : start + model.batch_size]
@@ -113,11 +114,11 @@ def test_random_architectures(
             backend=backend,
             dtype="float64",
         )
-        x = model._prepare(images()[:17, 300:420])
+        x, _ = model._prepare(images()[:17, 300:420])
         model._build_trainer(x)
         model.set_weights({name: scale * array for name, array in model.get_weights().items()})
-        terms, gradients = load_wing(backend).engine.gradients(model.network_, loss, x, 7)
-        found[backend] = {"loss": sum(terms.values()), "output": model.reconstruct(x), **gradients}
+        terms, gradients = load_wing(backend).engine.gradients(model.network_, Reconstruction(loss), x, 7)
+        found[backend] = {"loss": terms["loss"], "output": model.reconstruct(x), **gradients}
     reference = reference_of(model)
     loss_value, gradients = reference.loss_and_gradients(x, (7, np.arange(len(x))))
     expected = {"loss": loss_value, "output": reference.output(x), **gradients}

@@ -62,7 +62,7 @@ FAULTS = {
     ),
     "dropout left on outside training": (
         "tensorflow/networks.py",
-        "return self.decode(self.encode(x, noise), noise)",
+        "return self.decode(self.encode(x, noise, condition), noise, condition)",
         "return self.decode(tf.nn.dropout(self.encode(x, noise), 0.3), noise)",
         {"architecture": DROPOUT},
         "reconstruct",
@@ -97,8 +97,8 @@ FAULTS = {
     ),
     "a sigmoid on top of logits": (
         "torch/losses.py",
-        "binary_cross_entropy(network.decode_logits(code, noise), x)",
-        "binary_cross_entropy(network.decode(code, noise), x)",
+        "binary_cross_entropy(network.decode_logits(code, dropout_noise), x)",
+        "binary_cross_entropy(network.decode(code, dropout_noise), x)",
         {"architecture": DEEP, "loss": "binary_cross_entropy"},
         "losses",
     ),
