@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import clone
 
 from aelib import settings
-from aelib.training import epoch_order, learning_rate_at, noise_key
+from aelib.training import beta_at, epoch_order, learning_rate_at, noise_key
 
 if TYPE_CHECKING:
     from aelib.base import BaseAutoencoder
@@ -136,7 +136,8 @@ def _run(
     for epoch in range(epochs):
         rate = learning_rate_at(model.learning_rate, epoch, epochs)
         order = epoch_order(model.seed_, epoch, len(x), model.shuffle)
-        curve.append(trainer.train_epoch(order, noise_key(model.seed_, epoch), rate)["loss"])
+        beta = beta_at(getattr(model, "beta", 1.0), getattr(model, "warm_up", 0), epoch)
+        curve.append(trainer.train_epoch(order, noise_key(model.seed_, epoch), rate, beta)["loss"])
     parts = {
         "outputs": outputs,
         "losses": losses,

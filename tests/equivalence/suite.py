@@ -23,6 +23,41 @@ ARCHITECTURES = {
     "tied": {"hidden": (64,), "code": 8, "activation": "softplus", "tied": True},
     "dropout": {"hidden": (64, 32), "code": 8, "activation": "relu", "dropout": 0.3},
 }
+NET = {"hidden": (32,), "code": 4, "activation": "tanh"}
+CONV = {"channels": (8, 16), "code": 4}
+SIGMOID = {"code": 20, "code_activation": "sigmoid"}
+CROSS_ENTROPY = {"loss": "binary_cross_entropy"}
+VAE = "VariationalAutoencoder"
+# name: (estimator, architecture, settings); a tuple in the settings names a class and its arguments
+MODELS = {
+    "conv": ("Autoencoder", CONV, {}),
+    "conv, cross-entropy": ("Autoencoder", CONV, CROSS_ENTROPY),
+    "Gaussian noise": ("Autoencoder", NET, {"corruption": ("GaussianNoise", 0.3)}),
+    "masking": ("Autoencoder", NET, {"corruption": ("Masking", 0.3), **CROSS_ENTROPY}),
+    "salt and pepper": ("Autoencoder", NET, {"corruption": ("SaltAndPepper", 0.3)}),
+    "L1": ("Autoencoder", NET, {"penalty": ("L1", 0.1)}),
+    "L2": ("Autoencoder", NET, {"penalty": ("L2", 0.01)}),
+    "KL sparsity": ("Autoencoder", SIGMOID, {"penalty": ("KLSparsity", 0.1, 0.5)}),
+    "contractive, closed form": ("Autoencoder", SIGMOID, {"penalty": ("Contractive", 0.1)}),
+    "contractive": ("Autoencoder", NET | {"dropout": 0.2}, {"penalty": ("Contractive", 0.1)}),
+    "contractive conv": ("Autoencoder", CONV, {"penalty": ("Contractive", 0.1)}),
+    "conv, masking and L1": (
+        "Autoencoder",
+        CONV,
+        {"corruption": ("Masking", 0.3), "penalty": ("L1", 0.1)},
+    ),
+    "VAE": (VAE, NET, {}),
+    "VAE, conv": (VAE, CONV, {}),
+    "VAE, dropout and three samples": (VAE, NET | {"dropout": 0.2}, {"samples": 3}),
+    "VAE, beta, warm-up and free bits": (VAE, NET, {"beta": 4.0, "warm_up": 20, "free_bits": 0.5}),
+    "VAE, Gaussian": (VAE, NET, {"likelihood": "gaussian"}),
+    "VAE, Gaussian of fixed variance": (VAE, CONV, {"likelihood": "gaussian", "variance": 0.1}),
+    "VAE, binarised once": (VAE, NET, {"binarise": "static"}),
+    "VAE, binarised anew": (VAE, NET, {"binarise": "dynamic"}),
+    "VAE, conditional": (VAE, NET, {"condition": "class"}),
+    "VAE, conditional conv": (VAE, CONV, {"condition": "class"}),
+    "IWAE": (VAE, NET, {"objective": "iwae", "samples": 5}),
+}
 LOSSES = ("squared_error", "binary_cross_entropy")
 OPTIMIZERS = ("adam", "sgd")
 
@@ -55,11 +90,38 @@ def make_model(
     )
 
 
+def composed(package: ModuleType, name: str) -> tuple[object, np.ndarray, np.ndarray | None]:
+    """Return one of `MODELS` with its data and classes."""
+    kind, architecture, settings = MODELS[name]
+    channels = architecture.get("channels")
+    settings = {key: _part(package, value) for key, value in settings.items()}
+    model = getattr(package, kind)(
+        package.Dense(**architecture) if channels is None else package.Conv(**architecture),
+        batch_size=32,
+        random_state=0,
+        dtype="float64",
+        **settings,
+    )
+    x, y = load_digits(return_X_y=True)
+    x = x[:80] / 16.0
+    return model, x if channels is None else x.reshape(80, 8, 8, 1), y[:80]
+
+
+def _part(package: ModuleType, value: object) -> object:
+    """Return ``package.Name(*arguments)`` for a tuple ("Name", arguments...)."""
+    return getattr(package, value[0])(*value[1:]) if isinstance(value, tuple) else value
+
+
 def assert_equivalent(
-    package: ModuleType, model: object, x: np.ndarray, steps: int, record: Callable[[str, float, float], None]
+    package: ModuleType,
+    model: object,
+    x: np.ndarray,
+    steps: int,
+    record: Callable[[str, float, float], None],
+    y: np.ndarray | None = None,
 ) -> None:
     """Run `model` under both backends of `package` and hold every part to its tolerance."""
-    measured = package.check_equivalence(model, x, steps=steps)
+    measured = package.check_equivalence(model, x, y, steps=steps)
     failures = []
     for part, tolerance in TOLERANCES[model.dtype].items():
         error = getattr(measured, part)

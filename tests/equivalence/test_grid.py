@@ -3,7 +3,16 @@
 import itertools
 
 import pytest
-from suite import ARCHITECTURES, LOSSES, OPTIMIZERS, assert_equivalent, images, make_model
+from suite import (
+    ARCHITECTURES,
+    LOSSES,
+    MODELS,
+    OPTIMIZERS,
+    assert_equivalent,
+    composed,
+    images,
+    make_model,
+)
 
 import aelib
 
@@ -27,6 +36,26 @@ def test_float64(architecture, loss, optimizer, record):
 def test_float32(architecture, loss, optimizer, record):
     model = make_model(aelib, ARCHITECTURES[architecture], loss, optimizer, "float32")
     assert_equivalent(aelib, model, images(), 100, record)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_composed_models(name, record):
+    """Every part of the loss: 500 steps in float64."""
+    model, x, y = composed(aelib, name)
+    assert_equivalent(aelib, model, x, 500, record, y)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_convolutions_on_28_by_28(loss, record):
+    model = aelib.Autoencoder(
+        aelib.Conv((8, 16), code=8), loss=loss, batch_size=32, random_state=0, dtype="float64"
+    )
+    assert_equivalent(aelib, model, images().reshape(-1, 28, 28, 1), 50, record)
+
+
+def test_convolutions_in_float32(record):
+    model, x, _ = composed(aelib, "conv")
+    assert_equivalent(aelib, model.set_params(dtype="float32"), x, 100, record)
 
 
 def test_all_long_runs_are_in_the_grid():

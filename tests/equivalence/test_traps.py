@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from suite import assert_equivalent, images, make_model
+from suite import assert_equivalent, composed, images, make_model
 
 import aelib
 
@@ -105,6 +105,127 @@ FAULTS = {
 }
 
 
+# name: (replacements in files, the model of suite.MODELS that shows it, the part that fails)
+FAULTS_OF_MODELS = {
+    "kernel 3: TensorFlow's 'same' pads at one side only where PyTorch pads at both": (
+        [
+            ("layers.py", "KERNEL, STRIDE, PADDING = 4, 2, 1", "KERNEL, STRIDE, PADDING = 3, 2, 1"),
+            (
+                "torch/networks.py",
+                "KERNEL, stride=STRIDE, padding=PADDING",
+                'KERNEL, stride=2, padding=1, **({"output_padding": 1} if spec.transposed else {})',
+            ),
+        ],
+        "conv",
+        "outputs",
+    ),
+    "flattened with channels first, as PyTorch has them": (
+        [
+            (
+                "torch/networks.py",
+                "return x.reshape(-1, *self.spec.shape)",
+                "return (x.permute(0, 3, 1, 2) if x.ndim == 4 else x).reshape(-1, *self.spec.shape)",
+            )
+        ],
+        "conv",
+        "outputs",
+    ),
+    "weight decay in the optimiser instead of a penalty in the loss": (
+        [
+            (
+                "torch/engine.py",
+                "eps=settings.epsilon, fused",
+                "eps=settings.epsilon, weight_decay=0.01, fused",
+            )
+        ],
+        "L2",
+        "trajectory",
+    ),
+    "the noisy input as target": (
+        [
+            (
+                "torch/losses.py",
+                "network.decode(code, dropout_noise), x)",
+                "network.decode(code, dropout_noise), seen)",
+            )
+        ],
+        "Gaussian noise",
+        "losses",
+    ),
+    "corruption from the framework's own generator": (
+        [
+            (
+                "tensorflow/random.py",
+                'normal(noise, "corruption", flat.shape[1], x.dtype)',
+                "tf.random.normal(flat.shape, dtype=x.dtype)",
+            )
+        ],
+        "Gaussian noise",
+        "losses",
+    ),
+    "the same corruption in every epoch": (
+        [
+            (
+                "tensorflow/losses.py",
+                "corrupt(x, objective.corruption, noise)",
+                "corrupt(x, objective.corruption, Noise(tf.constant(0, tf.uint32), noise.rows))",
+            )
+        ],
+        "masking",
+        "trajectory",
+    ),
+    "a Jacobian that no gradient reaches": (
+        [
+            (
+                "torch/losses.py",
+                "torch.autograd.grad(picked, copies, create_graph=True)",
+                "torch.autograd.grad(picked, copies)",
+            )
+        ],
+        "contractive",
+        "gradients",
+    ),
+    "the divergence averaged over the code's units": (
+        [("torch/losses.py", "beta * charged.sum()", "beta * charged.mean()")],
+        "VAE",
+        "losses",
+    ),
+    "the log-variance taken for a log-scale": (
+        [
+            (
+                "tensorflow/losses.py",
+                "tf.exp(0.5 * log_variance)[:, None] * epsilon",
+                "tf.exp(log_variance)[:, None] * epsilon",
+            )
+        ],
+        "VAE",
+        "losses",
+    ),
+    "noise that is not reparameterised: no gradient reaches the variance": (
+        [
+            (
+                "torch/losses.py",
+                "torch.exp(0.5 * log_variance)[:, None] * epsilon",
+                "torch.exp(0.5 * log_variance.detach())[:, None] * epsilon",
+            )
+        ],
+        "VAE",
+        "gradients",
+    ),
+    "the mean of the weights' logarithms: the ELBO, not the tighter bound": (
+        [
+            (
+                "tensorflow/losses.py",
+                "tf.reduce_logsumexp(fit - ratio, axis=1)",
+                "tf.reduce_mean(fit - ratio, axis=1)",
+            )
+        ],
+        "IWAE",
+        "losses",
+    ),
+}
+
+
 def plant(folder: Path, name: str, replacements: list[tuple[str, str, str]]):
     """Copy the library under another name, change its source, and import it."""
     package = folder / name
@@ -145,6 +266,15 @@ def test_the_suite_fails_on(fault, tmp_path):
     planted = plant(tmp_path, f"planted_{list(FAULTS).index(fault)}", [(file, right, wrong)])
     with pytest.raises(AssertionError, match=rf"{part}: "):
         check(planted, settings)
+
+
+@pytest.mark.parametrize("fault", FAULTS_OF_MODELS)
+def test_the_suite_fails_on_a_model_with(fault, tmp_path):
+    replacements, name, part = FAULTS_OF_MODELS[fault]
+    planted = plant(tmp_path, f"planted_model_{list(FAULTS_OF_MODELS).index(fault)}", replacements)
+    model, x, y = composed(planted, name)
+    with pytest.raises(AssertionError, match=rf"{part}: "):
+        assert_equivalent(planted, model, x, 50, lambda *_: None, y)
 
 
 def test_the_copy_without_a_fault_passes(tmp_path):
