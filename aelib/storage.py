@@ -112,9 +112,9 @@ def load(
         estimator.seed_ = metadata["seed"]
         estimator.dtype_ = settings.resolve_dtype(metadata["dtype"])
         estimator.history_ = History(**metadata["history"])
-        if metadata["classes"]:
+        if metadata.get("classes"):
             estimator.classes_ = np.array(metadata["classes"])
-        if metadata["active_units"] is not None:
+        if metadata.get("active_units") is not None:
             estimator.active_units_ = metadata["active_units"]
     except (KeyError, TypeError) as error:
         raise ValueError(
