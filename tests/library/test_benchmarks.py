@@ -8,7 +8,8 @@ import pytest
 
 import aelib
 import benchmarks
-from benchmarks import hinton2006, peers, speed
+from aelib.settings import BACKENDS
+from benchmarks import burda2016, hinton2006, peers, speed
 
 
 @pytest.fixture
@@ -146,3 +147,29 @@ def test_reproduction_records_what_was_run(few_images):
     assert record["image_visits"] == 2 * 128
     assert record["training_images"] == 64
     assert record["difference"]["autoencoder"] == pytest.approx(record["error"]["test"] - 3.0)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_run_done_in_pieces_ends_as_one_done_at_once(backend, few_images, tmp_path, capsys):
+    def run(state, minutes):
+        model = burda2016.estimator("IWAE k=5", epochs=3, batch_size=64, backend=backend)
+        settings = {"state": tmp_path / state, "minutes": minutes, "importance_samples": 3}
+        return model, burda2016.reproduce("IWAE k=5", model, few_images, few_images[:20], **settings)
+
+    whole, record = run("whole.npz", float("inf"))
+    for done in (1, 2, 3):  # no time at all still gives one epoch, or else nothing would ever be done
+        pieces, unfinished = run("pieces.npz", 1e-9)
+        assert (unfinished is None) == (done < 3)
+    for name, array in whole.get_weights().items():
+        np.testing.assert_array_equal(pieces.get_weights()[name], array)
+    assert record["test_nll"] == unfinished["test_nll"]
+    assert record["fraction_of_schedule"] == 3 / 3280
+    assert "epoch 3/3" in capsys.readouterr().out
+
+
+def test_rows_of_the_burda_table_are_replaced_and_sorted(tmp_path):
+    path = tmp_path / "record.json"
+    for model, nll in (("IWAE k=5", 90.0), ("VAE k=1", 91.0), ("IWAE k=5", 88.0)):
+        benchmarks.write_record(path, burda2016.with_row(path, {"model": model, "test_nll": nll}))
+    rows = json.loads(path.read_text())["rows"]
+    assert [(row["model"], row["test_nll"]) for row in rows] == [("VAE k=1", 91.0), ("IWAE k=5", 88.0)]
