@@ -142,7 +142,7 @@ def reproduce(
     x, x_test : ndarray, shape (images, 784)
         Values in [0, 1].
     **settings
-        ``state`` and ``minutes`` as in `train`; ``importance_samples``.
+        ``state`` and ``minutes`` as in `train`; ``importance_samples``; ``remark``.
     """
     done, seconds = train(model, x, settings["state"], settings["minutes"])
     if done < model.epochs:
@@ -168,6 +168,7 @@ def reproduce(
         "estimated_seconds_for_whole_schedule": round(seconds / done * PUBLISHED_EPOCHS),
         "backend": model.backend_,
         "device": model.device_,
+        "remark": settings["remark"],
         "run": describe_run(),
     }
 
@@ -186,6 +187,7 @@ def main() -> None:
     parser.add_argument(
         "--state", type=Path, default=Path("build/burda2016"), help="folder for unfinished runs"
     )
+    parser.add_argument("--remark", default="", help="kept in the record: whatever a reader should know")
     options = parser.parse_args()
     aelib.configure(profile="full")
     data = aelib.load_dataset("mnist")
@@ -205,6 +207,7 @@ def main() -> None:
         state=options.state / name,
         minutes=options.minutes,
         importance_samples=options.importance_samples,
+        remark=options.remark,
     )
     if row is None:
         print("the time is up; the same command goes on from here")

@@ -153,7 +153,7 @@ def test_reproduction_records_what_was_run(few_images):
 def test_a_run_done_in_pieces_ends_as_one_done_at_once(backend, few_images, tmp_path, capsys):
     def run(state, minutes):
         model = burda2016.estimator("IWAE k=5", epochs=3, batch_size=64, backend=backend)
-        settings = {"state": tmp_path / state, "minutes": minutes, "importance_samples": 3}
+        settings = {"state": tmp_path / state, "minutes": minutes, "importance_samples": 3, "remark": ""}
         return model, burda2016.reproduce("IWAE k=5", model, few_images, few_images[:20], **settings)
 
     whole, record = run("whole.npz", float("inf"))
