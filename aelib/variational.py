@@ -308,7 +308,8 @@ class VariationalAutoencoder(BaseAutoencoder):
         Returns
         -------
         ndarray, shape (n,)
-            In nats per sample. Densities for the Gaussian likelihood, probabilities for binary data.
+            In nats per sample. Densities for the Gaussian likelihood, probabilities for binary data; with
+            `binarise` set, of `X` as binarised, the same way each time.
         """
         return self._evidence_bounds(X, samples, condition)[0]
 
@@ -331,7 +332,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         Returns
         -------
         ndarray, shape (n,)
-            In nats per sample.
+            In nats per sample, of the same data as in `elbo`.
         """
         return self._evidence_bounds(X, samples, condition)[1]
 
