@@ -9,7 +9,7 @@ import pytest
 import aelib
 import benchmarks
 from aelib.settings import BACKENDS
-from benchmarks import burda2016, hinton2006, peers, speed
+from benchmarks import burda2016, hinton2006, peers, speed, vincent2010
 
 
 @pytest.fixture
@@ -173,3 +173,21 @@ def test_rows_of_the_burda_table_are_replaced_and_sorted(tmp_path):
         benchmarks.write_record(path, burda2016.with_row(path, {"model": model, "test_nll": nll}))
     rows = json.loads(path.read_text())["rows"]
     assert [(row["model"], row["test_nll"]) for row in rows] == [("VAE k=1", 91.0), ("IWAE k=5", 88.0)]
+
+
+def test_vincent_table_on_digits(monkeypatch):
+    from sklearn.datasets import load_digits
+
+    monkeypatch.setattr(vincent2010, "CODE", 64)
+    x, y = load_digits(return_X_y=True)
+    record = vincent2010.reproduce(x / 16, y, (600, 200, 900), epochs=3)
+    json.dumps(record, allow_nan=False)
+    assert [row["features"].split(",")[0] for row in record["rows"]] == [
+        "pixels",
+        "PCA",
+        "codes of the autoencoder",
+        "codes of the denoising autoencoder",
+    ]
+    assert all(0 < row["test_error"] < 20 for row in record["rows"])  # chance: 90
+    share = record["rows"][0]["test_error"] / 100
+    assert record["rows"][0]["half_width"] == pytest.approx(196 * (share * (1 - share) / 900) ** 0.5)
