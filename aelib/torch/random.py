@@ -8,6 +8,7 @@ function is the 32-bit integer hash (16, 0x21f0aaad, 15, 0x735a2d97, 15) of C. W
 probability close to one half.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -34,19 +35,25 @@ class Noise(NamedTuple):
 
 def mix(x: Tensor) -> Tensor:
     """Return a hash of each 32-bit integer; int32 arithmetic wraps around, as the hash needs."""
-    x = x ^ ((x >> 16) & 0xFFFF)  # the mask makes the signed shift a logical one
-    x = x * 0x21F0AAAD
-    x = x ^ ((x >> 15) & 0x1FFFF)
-    x = x * 0x735A2D97
-    return x ^ ((x >> 15) & 0x1FFFF)
+    x = x ^ ((x >> 16) & 0xFFFF)  # the mask makes the signed shift a logical one; from here on in place
+    x *= 0x21F0AAAD
+    x ^= (x >> 15) & 0x1FFFF
+    x *= 0x735A2D97
+    x ^= (x >> 15) & 0x1FFFF
+    return x
 
 
 def bits(noise: Noise, stream: str, columns: int) -> Tensor:
     """Return 32 random bits for each sample and column, int32 of shape (batch, columns)."""
     row = mix(mix(noise.rows.to(torch.int32)) + noise.key)  # (batch,)
-    column = torch.arange(columns, dtype=torch.int32, device=row.device)
-    column = mix(column + stream_number(stream))  # (columns,)
-    return mix(row[:, None] + column)  # (batch, columns)
+    return mix(row[:, None] + _column_bits(stream, columns, row.device))  # (batch, columns)
+
+
+@lru_cache(maxsize=64)
+def _column_bits(stream: str, columns: int, device: torch.device) -> Tensor:
+    """Return the part of the hash that is the same for every batch, (columns,)."""
+    column = torch.arange(columns, dtype=torch.int32, device=device)
+    return mix(column + stream_number(stream))
 
 
 def uniform(noise: Noise, stream: str, columns: int, dtype: torch.dtype) -> Tensor:
