@@ -124,11 +124,11 @@ class Autoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like, shape (samples, features)
-            Training data.
+        X : array-like, shape (samples, features) or (samples, height, width, channels)
+            Training data; `Dense` takes the first shape, `Conv` the second.
         y : None
             Ignored; there for scikit-learn's pipelines. The target of an autoencoder is `X` itself.
-        validation_data : array-like, shape (samples, features), optional
+        validation_data : array-like of the same shape, optional
             Its loss is recorded after each epoch, and watched by early stopping.
 
         Returns
@@ -155,8 +155,8 @@ class Autoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like, shape (samples, features)
-            Data.
+        X : array-like, shape (samples, ...)
+            Data, in the shape of the training samples.
 
         Returns
         -------
@@ -174,7 +174,7 @@ class Autoencoder(BaseAutoencoder):
 
         Returns
         -------
-        ndarray, shape (samples, features)
+        ndarray, shape (samples, ...)
         """
         return self._apply("decode", self._validate_codes(Z))
 
