@@ -76,7 +76,6 @@ class Dense(BaseEstimator):
         *,
         outputs_per_code_unit: int = 1,
         classes: int = 0,
-        learned_variance: bool = False,
     ) -> Plan:
         """Return the layers for samples of `sample_shape`.
 
@@ -90,8 +89,6 @@ class Dense(BaseEstimator):
             Numbers that the encoder returns for each unit of the code: 2 for a mean and a variance.
         classes : int, default=0
             Length of the condition that is appended to the encoder's and the decoder's input.
-        learned_variance : bool, default=False
-            Whether the network has a variance of the likelihood to learn.
 
         Returns
         -------
@@ -123,7 +120,7 @@ class Dense(BaseEstimator):
             )
             for i, (inputs, outputs) in enumerate(reversed(steps))
         )
-        return Plan(encoder, decoder, int(self.code), output_activation, learned_variance)
+        return Plan(encoder, decoder, int(self.code), output_activation)
 
 
 class Conv(BaseEstimator):
@@ -171,7 +168,6 @@ class Conv(BaseEstimator):
         *,
         outputs_per_code_unit: int = 1,
         classes: int = 0,
-        learned_variance: bool = False,
     ) -> Plan:
         """Return the layers for images of `sample_shape`.
 
@@ -185,8 +181,6 @@ class Conv(BaseEstimator):
             Numbers that the encoder returns for each unit of the code: 2 for a mean and a variance.
         classes : int, default=0
             Length of the condition that is appended to the encoder's and the decoder's input.
-        learned_variance : bool, default=False
-            Whether the network has a variance of the likelihood to learn.
 
         Returns
         -------
@@ -224,7 +218,7 @@ class Conv(BaseEstimator):
         for i, (outputs, inputs) in enumerate(reversed(steps)):
             activation = "linear" if i == halvings - 1 else self.activation
             decoder.append(ConvLayer(f"decoder.{i + 2}", inputs, outputs, activation, transposed=True))
-        return Plan(tuple(encoder), tuple(decoder), code, output_activation, learned_variance)
+        return Plan(tuple(encoder), tuple(decoder), code, output_activation)
 
 
 def _halvings(height: int, width: int) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -361,13 +362,13 @@ class VariationalAutoencoder(BaseAutoencoder):
         )
 
     def _plan(self) -> Plan:
-        return self._architecture().plan(
+        plan = self._architecture().plan(
             self.sample_shape_,
             "sigmoid" if self.likelihood == "bernoulli" else "linear",
             outputs_per_code_unit=2,
             classes=0 if self.condition is None else len(self.classes_),
-            learned_variance=self.likelihood == "gaussian" and self.variance is None,
         )
+        return replace(plan, learned_variance=self.likelihood == "gaussian" and self.variance is None)
 
     def _prepare(self, X: np.ndarray, y: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
         X, _ = super()._prepare(X)
