@@ -11,7 +11,7 @@ from aelib.objectives import Evidence, Objective
 from aelib.tensorflow.losses import draw_codes, gaussian_kl, log_density_ratio, log_likelihood, loss_terms
 from aelib.tensorflow.networks import Autoencoder, VariationalAutoencoder, named_weights
 from aelib.tensorflow.random import Noise, binarise
-from aelib.training import EVALUATION_KEY, SGD, STATIC_KEY, Adam
+from aelib.training import EVALUATION_KEY, SGD, Adam
 
 # Rows computed at once outside training: bounds memory, whatever the size of the data set.
 ROWS_AT_ONCE = 8192
@@ -238,9 +238,7 @@ def evidence_bounds(
     at_once = min(samples, SAMPLES_AT_ONCE)
     for batch, classes, rows in _batches(network, x, condition, ROWS_AT_ONCE // at_once):
         noise = Noise(tf.constant(EVALUATION_KEY, tf.uint32), rows)
-        if objective.binarise is not None:
-            static = Noise(tf.constant(STATIC_KEY, tf.uint32), rows)
-            batch = binarise(batch, noise if objective.binarise == "dynamic" else static)
+        batch = binarise(batch, objective.binarise, noise)
         mean, log_variance = network.posterior(batch, condition=classes)  # (batch, code) each
         fit = tf.zeros(len(batch), mean.dtype)
         log_weights = []

@@ -15,7 +15,7 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from aelib.corruption import Corruption, GaussianNoise, Masking
-from aelib.training import stream_number
+from aelib.training import STATIC_KEY, stream_number
 
 
 class Noise(NamedTuple):
@@ -86,8 +86,15 @@ def corrupt(x: Tensor, corruption: Corruption, noise: Noise) -> Tensor:
     return tf.reshape(flat, x.shape)
 
 
-def binarise(x: Tensor, noise: Noise) -> Tensor:
-    """Return draws of 0 and 1 with the probabilities `x` (batch, ...)."""
+def binarise(x: Tensor, how: str | None, noise: Noise) -> Tensor:
+    """Return draws of 0 and 1 with the probabilities `x` (batch, ...): "static" draws are always the same.
+
+    None leaves `x` as it is; "dynamic" draws follow the noise.
+    """
+    if how is None:
+        return x
+    if how == "static":
+        noise = Noise(tf.constant(STATIC_KEY, tf.uint32), noise.rows)
     flat = tf.reshape(x, (x.shape[0], -1))  # (batch, features)
     ones = uniform(noise, "binarise", flat.shape[1], x.dtype) < flat
     return tf.reshape(tf.cast(ones, x.dtype), x.shape)

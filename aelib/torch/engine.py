@@ -12,7 +12,7 @@ from aelib.objectives import Evidence, Objective
 from aelib.torch.losses import draw_codes, gaussian_kl, log_density_ratio, log_likelihood, loss_terms
 from aelib.torch.networks import Autoencoder, VariationalAutoencoder, named_weights
 from aelib.torch.random import Noise, binarise
-from aelib.training import EVALUATION_KEY, SGD, STATIC_KEY, Adam
+from aelib.training import EVALUATION_KEY, SGD, Adam
 
 # Rows computed at once outside training: bounds memory, whatever the size of the data set.
 ROWS_AT_ONCE = 8192
@@ -173,8 +173,7 @@ def evidence_bounds(
     at_once = min(samples, SAMPLES_AT_ONCE)
     for batch, classes, rows in _batches(network, x, condition, ROWS_AT_ONCE // at_once):
         noise = Noise(EVALUATION_KEY, rows)
-        if objective.binarise is not None:
-            batch = binarise(batch, noise if objective.binarise == "dynamic" else Noise(STATIC_KEY, rows))
+        batch = binarise(batch, objective.binarise, noise)
         mean, log_variance = network.posterior(batch, condition=classes)  # (batch, code) each
         fit = torch.zeros(len(batch), dtype=mean.dtype, device=mean.device)
         log_weights = []

@@ -10,7 +10,6 @@ from aelib.objectives import Evidence, Objective, Reconstruction
 from aelib.penalties import L1, L2, KLSparsity, Penalty
 from aelib.torch.networks import Autoencoder, VariationalAutoencoder, named_weights
 from aelib.torch.random import Noise, binarise, corrupt, normal
-from aelib.training import STATIC_KEY
 
 
 def squared_error(output: Tensor, target: Tensor) -> Tensor:
@@ -195,8 +194,7 @@ def variational_terms(
     al. (2016); or Burda et al. (2016), equation 8.
     """
     dropout_noise = noise if training else None
-    if objective.binarise is not None:
-        x = binarise(x, noise if objective.binarise == "dynamic" else Noise(STATIC_KEY, noise.rows))
+    x = binarise(x, objective.binarise, noise)
     mean, log_variance = network.posterior(x, dropout_noise, condition)  # (batch, code) each
     codes = draw_codes(mean, log_variance, objective.samples, noise, "posterior")
     fit = log_likelihood(network, objective, codes, x, dropout_noise, condition)  # (batch, samples)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from aelib.corruption import Corruption, GaussianNoise, Masking
-from aelib.training import stream_number
+from aelib.training import STATIC_KEY, stream_number
 
 
 class Noise(NamedTuple):
@@ -90,7 +90,14 @@ def corrupt(x: Tensor, corruption: Corruption, noise: Noise) -> Tensor:
     return flat.reshape(x.shape)
 
 
-def binarise(x: Tensor, noise: Noise) -> Tensor:
-    """Return draws of 0 and 1 with the probabilities `x` (batch, ...)."""
+def binarise(x: Tensor, how: str | None, noise: Noise) -> Tensor:
+    """Return draws of 0 and 1 with the probabilities `x` (batch, ...): "static" draws are always the same.
+
+    None leaves `x` as it is; "dynamic" draws follow the noise.
+    """
+    if how is None:
+        return x
+    if how == "static":
+        noise = Noise(STATIC_KEY, noise.rows)
     flat = x.flatten(1)  # (batch, features)
     return (uniform(noise, "binarise", flat.shape[1], x.dtype) < flat).to(x.dtype).reshape(x.shape)
