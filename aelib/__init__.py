@@ -4,13 +4,13 @@ Importing this package loads neither framework; a model loads its own when it is
 """
 
 from aelib import equivalence, metrics, plot, settings, storage
-from aelib.architectures import Conv, Dense
-from aelib.corruption import GaussianNoise, Masking, SaltAndPepper
-from aelib.data import Dataset, load_dataset
+from aelib.architectures import Conv, Dense, Recurrent
+from aelib.corruption import Downsampling, GaussianNoise, Masking, MissingBlock, SaltAndPepper, UniformNoise
+from aelib.data import Dataset, load_dataset, pad_sequences
 from aelib.equivalence import check_equivalence
 from aelib.estimators import Autoencoder
 from aelib.own_data import from_images, from_table
-from aelib.penalties import L1, L2, Contractive, KLSparsity
+from aelib.penalties import L1, L2, Contractive, KLSparsity, Rate
 from aelib.settings import banner, configure
 from aelib.storage import load
 from aelib.training import SGD, Adam, CosineDecay, DivergenceError, EarlyStopping, ExponentialDecay, History
@@ -30,13 +30,18 @@ __all__ = [
     "Dataset",
     "Dense",
     "DivergenceError",
+    "Downsampling",
     "EarlyStopping",
     "ExponentialDecay",
     "GaussianNoise",
     "History",
     "KLSparsity",
     "Masking",
+    "MissingBlock",
+    "Rate",
+    "Recurrent",
     "SaltAndPepper",
+    "UniformNoise",
     "VariationalAutoencoder",
     "banner",
     "check_equivalence",
@@ -47,6 +52,7 @@ __all__ = [
     "load",
     "load_dataset",
     "metrics",
+    "pad_sequences",
     "plot",
     "settings",
     "storage",

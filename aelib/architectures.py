@@ -11,7 +11,16 @@ from numbers import Integral
 from sklearn.base import BaseEstimator
 
 from aelib.checks import check_choice, check_number, check_positive_integer
-from aelib.layers import ACTIVATIONS, ConvLayer, DenseLayer, Plan, ReshapeLayer
+from aelib.layers import (
+    ACTIVATIONS,
+    GATES,
+    ConvLayer,
+    DenseLayer,
+    Plan,
+    RecurrentLayer,
+    RepeatLayer,
+    ReshapeLayer,
+)
 
 
 class Dense(BaseEstimator):
@@ -219,6 +228,84 @@ class Conv(BaseEstimator):
             activation = "linear" if i == halvings - 1 else self.activation
             decoder.append(ConvLayer(f"decoder.{i + 2}", inputs, outputs, activation, transposed=True))
         return Plan(tuple(encoder), tuple(decoder), code, output_activation)
+
+
+class Recurrent(BaseEstimator):
+    """Recurrent encoder and decoder for sequences (Srivastava et al. 2015).
+
+    The encoder reads a sequence step by step; a dense layer makes the code of its last state. The decoder
+    is a second recurrent layer that sees the code at every step, and a dense layer that turns each of its
+    states into a step of the reconstruction.
+
+    Parameters
+    ----------
+    units : int
+        Numbers in the state of either recurrent layer.
+    code : int
+        Units of the code, which is linear.
+    cell : {"gru", "lstm"}, default="gru"
+        The equations of one step.
+
+    Examples
+    --------
+    >>> [type(layer).__name__ for layer in Recurrent(16, code=4).plan((28, 1), "linear").decoder]
+    ['RepeatLayer', 'RecurrentLayer', 'DenseLayer']
+    """
+
+    sample_axes = ("time", "features")
+
+    def __init__(self, units: int, *, code: int, cell: str = "gru"):
+        self.units = units
+        self.code = code
+        self.cell = cell
+
+    def check(self) -> None:
+        """Raise a ValueError or TypeError that names the first setting that cannot be."""
+        check_positive_integer("units", self.units)
+        check_positive_integer("code", self.code)
+        check_choice("cell", self.cell, tuple(GATES))
+
+    def plan(
+        self,
+        sample_shape: tuple[int, ...],
+        output_activation: str,
+        *,
+        outputs_per_code_unit: int = 1,
+        classes: int = 0,
+    ) -> Plan:
+        """Return the layers for sequences of `sample_shape`.
+
+        Parameters
+        ----------
+        sample_shape : tuple of int
+            Shape of the longest sequence, ``(time, features)``.
+        output_activation : str
+            Activation of the reconstruction.
+        outputs_per_code_unit : int, default=1
+            Numbers that the encoder returns for each unit of the code: 2 for a mean and a variance.
+        classes : int, default=0
+            Length of the condition that is appended to the encoder's and the decoder's input.
+
+        Returns
+        -------
+        Plan
+        """
+        self.check()
+        time, features = sample_shape
+        units, code = int(self.units), int(self.code)
+        encoder = (
+            RecurrentLayer("encoder.0", features + classes, units, self.cell, returns_sequence=False),
+            DenseLayer("encoder.1", units, code * outputs_per_code_unit, "linear"),
+        )
+        decoder = (
+            RepeatLayer("decoder.0", time),
+            RecurrentLayer("decoder.1", code + classes, units, self.cell, returns_sequence=True),
+            DenseLayer("decoder.2", units, features, "linear"),
+        )
+        return Plan(encoder, decoder, code, output_activation)
+
+
+Architecture = Dense | Conv | Recurrent
 
 
 def _halvings(height: int, width: int) -> str:

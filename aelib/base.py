@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from aelib import settings, storage
-from aelib.architectures import Conv, Dense
+from aelib.architectures import Architecture, Dense
 from aelib.checks import check_choice, check_positive_integer
 from aelib.layers import Plan, check_weights
 from aelib.objectives import Objective
@@ -154,16 +154,21 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             raise ValueError(
                 f"X has samples of shape {X.shape[1:]}, but the model was fitted to {self.sample_shape_}"
             )
-        bad = ~np.isfinite(X)
+        bad = self._unusable(X)
         if bad.any():
             raise ValueError(
                 f"X contains {bad.sum()} NaN or infinite (inf) values, the first in row "
-                f"{np.argwhere(bad)[0][0]}; leave out such rows or fill them in, for example with "
-                "sklearn.impute.SimpleImputer"
+                f"{np.argwhere(bad)[0][0]}; {self._advice_on_nan}"
             )
         if reset:
             self._check_range(X)
         return X
+
+    _advice_on_nan = "leave out such rows or fill them in, for example with sklearn.impute.SimpleImputer"
+
+    def _unusable(self, X: np.ndarray) -> np.ndarray:
+        """Tell for each value whether the model can do nothing with it."""
+        return ~np.isfinite(X)
 
     def _validate_fitted(self, X: np.ndarray) -> np.ndarray:
         check_is_fitted(self)
@@ -179,7 +184,7 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     def _apply(self, method: str, x: np.ndarray, condition: np.ndarray | None = None) -> np.ndarray:
         return self._wing().engine.apply(self.network_, method, x, condition)
 
-    def _architecture(self) -> Dense | Conv:
+    def _architecture(self) -> Architecture:
         return Dense(code=2) if self.architecture is None else self.architecture
 
     def _wing(self):
@@ -216,6 +221,11 @@ def _reshaping_advice(found: int, wanted: int) -> str:
     """Return what to do with an array of `found` axes where a sample needs `wanted`."""
     if wanted == 1:
         return "flatten images with X.reshape(len(X), -1)"
+    if wanted == 2:
+        return (
+            "X[..., None] makes sequences of one feature of rows, data.images(X)[..., 0] sequences of an "
+            "image's rows, and aelib.pad_sequences one array of sequences of different lengths"
+        )
     if found == 3:
         return "channels are missing: X[..., None] makes grey images of it"
     return "data.images(X) or X.reshape(len(X), height, width, channels) makes images of rows"

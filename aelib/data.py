@@ -1,6 +1,7 @@
 """Data sets for the lessons: fixed train, validation and test parts, values in [0, 1]."""
 
 import gzip
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,6 +152,44 @@ def load_dataset(name: str | None = None) -> Dataset:
     if name == "ecg":
         return _load_ecg()
     return _load_mnist(name)
+
+
+def pad_sequences(sequences: Sequence[np.ndarray]) -> np.ndarray:
+    """Put sequences of different lengths into one array, with NaN after each one's end.
+
+    Parameters
+    ----------
+    sequences : list of array-like, each of shape (time, features)
+        All with the same features, each with its own number of steps.
+
+    Returns
+    -------
+    ndarray, shape (samples, longest time, features)
+        For an autoencoder with `Recurrent`, in the precision of the first sequence.
+
+    Raises
+    ------
+    ValueError
+        If there is no sequence, if one has no step, another number of features or a value that is not finite.
+    """
+    arrays = [np.asarray(sequence) for sequence in sequences]
+    if not arrays:
+        raise ValueError("there is no sequence to pad; got an empty list")
+    dtype = np.result_type(arrays[0], np.float32)
+    for i, array in enumerate(arrays):
+        if array.ndim != 2 or array.shape[1:] != arrays[0].shape[1:]:
+            raise ValueError(
+                f"sequence {i} has shape {array.shape}; each must be (time, features), with the features of "
+                f"the first one, which has shape {arrays[0].shape}"
+            )
+        if len(array) == 0:
+            raise ValueError(f"sequence {i} has length zero; leave it out")
+        if not np.isfinite(array).all():
+            raise ValueError(f"sequence {i} contains NaN or infinity; interpolate, or cut it there")
+    padded = np.full((len(arrays), max(map(len, arrays)), arrays[0].shape[1]), np.nan, dtype)
+    for row, array in zip(padded, arrays, strict=True):
+        row[: len(array)] = array
+    return padded
 
 
 def _load_digits() -> Dataset:

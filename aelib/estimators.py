@@ -1,14 +1,15 @@
 """The autoencoder as a scikit-learn estimator: NumPy in, NumPy out, the framework behind it."""
 
+import dataclasses
 from typing import Self
 
 import numpy as np
 
-from aelib.architectures import Conv, Dense
+from aelib.architectures import Architecture, Recurrent
 from aelib.base import BaseAutoencoder
 from aelib.checks import check_choice
 from aelib.corruption import Corruption
-from aelib.layers import ACTIVATIONS, Plan
+from aelib.layers import ACTIVATIONS, FillLayer, Plan
 from aelib.objectives import Reconstruction
 from aelib.penalties import KLSparsity, Penalty
 from aelib.training import SGD, Adam, CosineDecay, EarlyStopping, ExponentialDecay
@@ -21,17 +22,22 @@ class Autoencoder(BaseAutoencoder):
 
     Parameters
     ----------
-    architecture : Dense or Conv, optional
+    architecture : Dense or Conv or Recurrent, optional
         Layers of the encoder; the decoder mirrors them. Default: ``Dense(code=2)``.
     loss : {"squared_error", "binary_cross_entropy"}, default="squared_error"
         Summed over the features of a sample, averaged over samples. Cross-entropy is computed from logits
         and needs values in [0, 1].
     output_activation : str, optional
         Of the reconstruction. Default: "linear" for the squared error; cross-entropy always has "sigmoid".
-    corruption : GaussianNoise or Masking or SaltAndPepper, optional
+    corruption : GaussianNoise, Masking, SaltAndPepper, UniformNoise, Downsampling or MissingBlock, optional
         Done to the input while training, anew at every visit; the target stays clean.
-    penalty : L1 or L2 or KLSparsity or Contractive, optional
+    code_corruption : GaussianNoise, Masking, SaltAndPepper or UniformNoise, optional
+        Done to the code while training, before it is decoded.
+    penalty : L1, L2, KLSparsity, Contractive or Rate, optional
         Added to the loss.
+    missing : {"refuse", "mask"}, default="refuse"
+        What NaN in the data is: an error, or a value that is not known, shown to the network as 0 and left
+        out of the loss. NaN after the end of a sequence, for `Recurrent`, needs no permission.
     optimizer : {"adam", "sgd"} or Adam or SGD, default="adam"
         How gradients move the weights.
     learning_rate : float or ExponentialDecay or CosineDecay, default=1e-3
@@ -81,12 +87,14 @@ class Autoencoder(BaseAutoencoder):
 
     def __init__(
         self,
-        architecture: Dense | Conv | None = None,
+        architecture: Architecture | None = None,
         *,
         loss: str = "squared_error",
         output_activation: str | None = None,
         corruption: Corruption | None = None,
+        code_corruption: Corruption | None = None,
         penalty: Penalty | None = None,
+        missing: str = "refuse",
         optimizer: str | Adam | SGD = "adam",
         learning_rate: float | ExponentialDecay | CosineDecay = 1e-3,
         batch_size: int = 128,
@@ -103,7 +111,9 @@ class Autoencoder(BaseAutoencoder):
         self.loss = loss
         self.output_activation = output_activation
         self.corruption = corruption
+        self.code_corruption = code_corruption
         self.penalty = penalty
+        self.missing = missing
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.batch_size = batch_size
@@ -124,8 +134,9 @@ class Autoencoder(BaseAutoencoder):
 
         Parameters
         ----------
-        X : array-like, shape (samples, features) or (samples, height, width, channels)
-            Training data; `Dense` takes the first shape, `Conv` the second.
+        X : array-like
+            Training data; `Dense` takes the shape (samples, features), `Conv` (samples, height, width,
+            channels), `Recurrent` (samples, time, features).
         y : None
             Ignored; there for scikit-learn's pipelines. The target of an autoencoder is `X` itself.
         validation_data : array-like of the same shape, optional
@@ -179,21 +190,42 @@ class Autoencoder(BaseAutoencoder):
         return self._apply("decode", self._validate_codes(Z))
 
     def reconstruct(self, X: np.ndarray) -> np.ndarray:
-        """Return ``inverse_transform(transform(X))``, in the shape of `X`."""
-        return self._apply("__call__", self._validate_fitted(X))
+        """Return ``inverse_transform(transform(X))``, in the shape of `X`.
+
+        Values that are not known (`missing`) are filled in; the steps after a sequence's end stay NaN.
+        """
+        X = self._validate_fitted(X)
+        reconstruction = self._apply("__call__", X)
+        if self._is_recurrent:
+            reconstruction[np.isnan(X)] = np.nan
+        return reconstruction
 
     def score(self, X: np.ndarray, y: object = None) -> float:
         """Return the negative mean reconstruction loss of `X`, without corruption or penalty."""
         X = self._validate_fitted(X)
         self._check_range(X)
-        return -self._wing().engine.evaluate(self.network_, Reconstruction(self.loss), X)["loss"]
+        objective = Reconstruction(self.loss, masked=self._is_masked)
+        return -self._wing().engine.evaluate(self.network_, objective, X)["loss"]
 
     def _objective(self) -> Reconstruction:
-        return Reconstruction(self.loss, self.corruption, self.penalty)
+        return Reconstruction(
+            self.loss, self.corruption, self.penalty, self.code_corruption, masked=self._is_masked
+        )
 
     def _plan(self) -> Plan:
         default = "sigmoid" if self.loss == "binary_cross_entropy" else "linear"
-        return self._architecture().plan(self.sample_shape_, self.output_activation or default)
+        plan = self._architecture().plan(self.sample_shape_, self.output_activation or default)
+        if self.missing == "refuse":
+            return plan
+        return dataclasses.replace(plan, encoder=(FillLayer("encoder.fill"), *plan.encoder))
+
+    @property
+    def _is_recurrent(self) -> bool:
+        return isinstance(self._architecture(), Recurrent)
+
+    @property
+    def _is_masked(self) -> bool:
+        return self._is_recurrent or self.missing == "mask"
 
     def _check_settings(self) -> None:
         super()._check_settings()
@@ -204,7 +236,14 @@ class Autoencoder(BaseAutoencoder):
                 raise ValueError(
                     f"binary_cross_entropy needs output_activation='sigmoid', got {self.output_activation!r}"
                 )
-        for part, known in (("corruption", Corruption), ("penalty", Penalty)):
+        check_choice("missing", self.missing, ("refuse", "mask"))
+        if self._is_recurrent and self.missing == "mask":
+            raise ValueError(
+                "missing='mask' is not for Recurrent, where NaN means that a sequence has ended; fill in the "
+                "values within sequences, for example by interpolation"
+            )
+        parts = (("corruption", Corruption), ("code_corruption", Corruption), ("penalty", Penalty))
+        for part, known in parts:
             value = getattr(self, part)
             if value is None:
                 continue
@@ -219,9 +258,42 @@ class Autoencoder(BaseAutoencoder):
                 f"Dense(..., code_activation='sigmoid'), got {code_activation!r}"
             )
 
-    def _check_range(self, X: np.ndarray) -> None:
-        if self.loss == "binary_cross_entropy" and (X.min() < 0 or X.max() > 1):
+    def _prepare(self, X: np.ndarray, y: None = None) -> tuple[np.ndarray, None]:
+        X, _ = super()._prepare(X, y)
+        if self.corruption is not None:
+            self.corruption.check_shape(self.sample_shape_)
+        if self.code_corruption is not None:
+            self.code_corruption.check_shape((self._n_features_out,))
+        return X, None
+
+    def _unusable(self, X: np.ndarray) -> np.ndarray:
+        if self.missing == "mask":
+            return np.isinf(X)
+        if not self._is_recurrent:
+            return super()._unusable(X)
+        unknown = np.isnan(X).all(axis=2)  # (samples, time)
+        ended = np.logical_and.accumulate(unknown[:, ::-1], axis=1)[:, ::-1]
+        if ended[:, 0].any():
             raise ValueError(
-                f"binary_cross_entropy needs values in [0, 1], but X reaches from {X.min():g} to "
-                f"{X.max():g}; scale it (sklearn.preprocessing.MinMaxScaler) or use loss='squared_error'"
+                f"the sequence in row {np.flatnonzero(ended[:, 0])[0]} has length zero: all its steps are "
+                "NaN; leave it out"
+            )
+        return ~np.isfinite(X) & ~ended[:, :, None]
+
+    @property
+    def _advice_on_nan(self) -> str:
+        if self._is_recurrent:
+            return "in a sequence NaN may only follow its end: interpolate, or cut the sequence there"
+        return f"{super()._advice_on_nan}, or say missing='mask' if NaN means that a value is not known"
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._is_masked
+        return tags
+
+    def _check_range(self, X: np.ndarray) -> None:
+        if self.loss == "binary_cross_entropy" and ((X < 0).any() or (X > 1).any()):
+            raise ValueError(
+                f"binary_cross_entropy needs values in [0, 1], but X reaches from {np.nanmin(X):g} to "
+                f"{np.nanmax(X):g}; scale it (sklearn.preprocessing.MinMaxScaler) or use loss='squared_error'"
             )

@@ -12,6 +12,8 @@ _RECTIFIERS = ("relu", "elu", "softplus")
 # A kernel of 4 at stride 2 with a border of 1 halves even sizes exactly, the same in both frameworks, and
 # gives every output of its transpose equally many contributions: no checkerboards.
 KERNEL, STRIDE, PADDING = 4, 2, 1
+# Gates of a recurrent layer's cell, as many times `units` columns its kernels have.
+GATES = {"gru": 3, "lstm": 4}
 
 
 @dataclass(frozen=True)
@@ -110,11 +112,89 @@ class ReshapeLayer:
         return {}
 
 
-Layer = DenseLayer | ConvLayer | ReshapeLayer
+@dataclass(frozen=True)
+class RecurrentLayer:
+    """A layer that reads a sequence step by step and carries a state of `units` numbers along.
+
+    The gates stand side by side in the columns of the kernels and in the biases: reset, update, new for
+    the GRU (Cho et al. 2014; the reset gate acts on ``state @ recurrent_kernel + recurrent_bias``), input,
+    forget, cell, output for the LSTM (Hochreiter & Schmidhuber 1997), which has a single bias.
+
+    Parameters
+    ----------
+    name : str
+        Canonical name, such as "encoder.0".
+    inputs : int
+        Features per time step.
+    units : int
+        Numbers in the state.
+    cell : {"gru", "lstm"}
+        The equations of one step.
+    returns_sequence : bool
+        Whether the result is the state after every step, or after each sequence's last known one.
+    """
+
+    name: str
+    inputs: int
+    units: int
+    cell: str
+    returns_sequence: bool
+
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the canonical names and shapes of the weights that this layer owns."""
+        columns = GATES[self.cell] * self.units
+        shapes = {
+            f"{self.name}.kernel": (self.inputs, columns),
+            f"{self.name}.recurrent_kernel": (self.units, columns),
+            f"{self.name}.bias": (columns,),
+        }
+        return shapes | ({f"{self.name}.recurrent_bias": (columns,)} if self.cell == "gru" else {})
+
+
+@dataclass(frozen=True)
+class RepeatLayer:
+    """Gives a sequence of equal steps: (units,) becomes (times, units). It has no weights.
+
+    Parameters
+    ----------
+    name : str
+        Canonical name.
+    times : int
+        Steps of the sequence.
+    """
+
+    name: str
+    times: int
+
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return an empty mapping."""
+        return {}
+
+
+@dataclass(frozen=True)
+class FillLayer:
+    """Shows unknown values, NaN, to the next layer as 0. It has no weights.
+
+    Parameters
+    ----------
+    name : str
+        Canonical name.
+    """
+
+    name: str
+
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return an empty mapping."""
+        return {}
+
+
+Layer = DenseLayer | ConvLayer | ReshapeLayer | RecurrentLayer | RepeatLayer | FillLayer
 
 
 def _initial_weights(layer: Layer, generator: np.random.Generator) -> dict[str, np.ndarray]:
     """Draw a uniform kernel, scaled after He et al. (2015) or Glorot & Bengio (2010), and a zero bias."""
+    if isinstance(layer, RecurrentLayer):
+        return _initial_recurrent_weights(layer, generator)
     weights = {}
     for name, shape in layer.weight_shapes().items():
         if name.endswith("bias"):
@@ -124,6 +204,21 @@ def _initial_weights(layer: Layer, generator: np.random.Generator) -> dict[str, 
             fan = fan_in if layer.activation in _RECTIFIERS else fan_in + fan_out
             limit = math.sqrt(6.0 / fan)
             weights[name] = generator.uniform(-limit, limit, shape)
+    return weights
+
+
+def _initial_recurrent_weights(
+    layer: RecurrentLayer, generator: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Draw kernels after Glorot & Bengio (2010), recurrent ones orthogonal (Saxe et al. 2014)."""
+    gates, units = GATES[layer.cell], layer.units
+    limit = math.sqrt(6.0 / (layer.inputs + units))
+    kernel = generator.uniform(-limit, limit, (layer.inputs, gates * units))
+    squares = [np.linalg.qr(generator.standard_normal((units, units)))[0] for _ in range(gates)]
+    weights = {name: np.zeros(shape) for name, shape in layer.weight_shapes().items()}
+    weights |= {f"{layer.name}.kernel": kernel, f"{layer.name}.recurrent_kernel": np.hstack(squares)}
+    if layer.cell == "lstm":  # at first nothing is forgotten (Gers et al. 2000)
+        weights[f"{layer.name}.bias"][units : 2 * units] = 1.0
     return weights
 
 

@@ -18,11 +18,17 @@ class Reconstruction:
         Done to the input.
     penalty : Penalty or None
         Added to the loss.
+    code_corruption : Corruption or None
+        Done to the code before it is decoded.
+    masked : bool
+        Whether NaN may stand in the data, for values that are not known and not counted.
     """
 
     loss: str
     corruption: Corruption | None = None
     penalty: Penalty | None = None
+    code_corruption: Corruption | None = None
+    masked: bool = False
 
     def copies(self, code: int) -> int:
         """Return how many tensors like a batch the loss holds at once; the Jacobian has one per code unit."""

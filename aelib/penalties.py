@@ -65,4 +65,29 @@ class Contractive(_Weighted):
     """
 
 
-Penalty = L1 | L2 | KLSparsity | Contractive
+class Rate(_Weighted):
+    """An upper bound of the bits that a code rounded to multiples of `step` needs, for each sample.
+
+    Σ ½ log₂ 2πe (σ² / step² + 1/12) over the code units, σ² a unit's variance over the batch. A normal
+    distribution has the largest entropy of all with that variance, and rounding adds step²/12 to it; with
+    `UniformNoise(step)` on the code the noisy code's entropy is that of the rounded one (Ballé et al. 2017).
+
+    Parameters
+    ----------
+    strength : float
+        Its factor in the loss, zero or positive: what a bit costs, in the loss's unit.
+    step : float, default=1
+        What the code is rounded to multiples of; positive.
+    """
+
+    def __init__(self, strength: float, *, step: float = 1.0):
+        super().__init__(strength)
+        self.step = step
+
+    def check(self) -> None:
+        """Raise a ValueError unless the settings can be used."""
+        super().check()
+        check_number("step", self.step, "(0, inf)")
+
+
+Penalty = L1 | L2 | KLSparsity | Contractive | Rate

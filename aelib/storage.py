@@ -16,9 +16,9 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from aelib import settings
-from aelib.architectures import Conv, Dense
-from aelib.corruption import GaussianNoise, Masking, SaltAndPepper
-from aelib.penalties import L1, L2, Contractive, KLSparsity
+from aelib.architectures import Conv, Dense, Recurrent
+from aelib.corruption import Downsampling, GaussianNoise, Masking, MissingBlock, SaltAndPepper, UniformNoise
+from aelib.penalties import L1, L2, Contractive, KLSparsity, Rate
 from aelib.training import SGD, Adam, CosineDecay, EarlyStopping, ExponentialDecay, History
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ FORMAT_VERSION = 1
 _PARTS = {
     part.__name__: part
     for part in (
-        *(Dense, Conv),
-        *(GaussianNoise, Masking, SaltAndPepper),
-        *(L1, L2, KLSparsity, Contractive),
+        *(Dense, Conv, Recurrent),
+        *(GaussianNoise, Masking, SaltAndPepper, UniformNoise, Downsampling, MissingBlock),
+        *(L1, L2, KLSparsity, Contractive, Rate),
         *(Adam, SGD, ExponentialDecay, CosineDecay, EarlyStopping),
     )
 }

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from aelib import metrics
-from aelib.architectures import Conv, Dense
+from aelib.architectures import Architecture
 from aelib.base import BaseAutoencoder
 from aelib.checks import check_choice, check_integer, check_number, check_positive_integer
 from aelib.layers import Plan
@@ -110,7 +110,7 @@ class VariationalAutoencoder(BaseAutoencoder):
 
     def __init__(
         self,
-        architecture: Dense | Conv | None = None,
+        architecture: Architecture | None = None,
         *,
         likelihood: str = "bernoulli",
         variance: float | None = None,

@@ -6,27 +6,34 @@ import tensorflow as tf
 from tensorflow import Tensor
 
 from aelib.objectives import Evidence, Objective, Reconstruction
-from aelib.penalties import L1, L2, KLSparsity, Penalty
+from aelib.penalties import L1, L2, KLSparsity, Penalty, Rate
 from aelib.tensorflow.networks import Autoencoder, VariationalAutoencoder, named_weights
 from aelib.tensorflow.random import Noise, binarise, corrupt, normal
 
 
-def squared_error(output: Tensor, target: Tensor) -> Tensor:
+def sum_and_mean(per_feature: Tensor, known: Tensor | None) -> Tensor:
+    """Return a loss (batch, ...) summed over the features that are known, averaged over the batch."""
+    if known is not None:
+        per_feature = tf.where(known, per_feature, tf.zeros_like(per_feature))
+    return tf.reduce_mean(tf.reduce_sum(per_feature, axis=range(1, per_feature.ndim)))  # ()
+
+
+def squared_error(output: Tensor, target: Tensor, known: Tensor | None = None) -> Tensor:
     """Return the squared error, summed over features and averaged over the batch.
 
     Up to a factor and a constant the negative log-likelihood of a Gaussian with fixed variance.
     """
     per_feature = (output - target) ** 2  # (batch, features)
-    return tf.reduce_mean(tf.reduce_sum(per_feature, axis=range(1, per_feature.ndim)))  # ()
+    return sum_and_mean(per_feature, known)  # ()
 
 
-def binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+def binary_cross_entropy(logits: Tensor, target: Tensor, known: Tensor | None = None) -> Tensor:
     """Return the cross-entropy of sigmoid(logits), in nats, summed over features and averaged over the batch.
 
     The negative log-likelihood of a Bernoulli distribution; from logits, so that it never takes log(0).
     """
     per_feature = tf.nn.sigmoid_cross_entropy_with_logits(target, logits)  # (batch, features)
-    return tf.reduce_mean(tf.reduce_sum(per_feature, axis=range(1, per_feature.ndim)))  # ()
+    return sum_and_mean(per_feature, known)  # ()
 
 
 def loss_terms(
@@ -74,10 +81,17 @@ def reconstruction_terms(
     dropout_noise = noise if training else None
     seen = x if objective.corruption is None else corrupt(x, objective.corruption, noise)
     code = network.encode(seen, dropout_noise)  # (batch, code)
+    sent = code
+    if objective.code_corruption is not None:
+        sent = corrupt(code, objective.code_corruption, noise, stream="code corruption")
+    known = None
+    if objective.masked:  # the target's unknown values are replaced, or their NaN would reach the gradient
+        known = ~tf.math.is_nan(x)
+        x = tf.where(known, x, tf.zeros_like(x))
     if objective.loss == "binary_cross_entropy":
-        reconstruction = binary_cross_entropy(network.decode_logits(code, dropout_noise), x)
+        reconstruction = binary_cross_entropy(network.decode_logits(sent, dropout_noise), x, known)
     else:
-        reconstruction = squared_error(network.decode(code, dropout_noise), x)
+        reconstruction = squared_error(network.decode(sent, dropout_noise), x, known)
     if objective.penalty is None:
         return {"loss": reconstruction, "reconstruction": reconstruction}
     added = penalty(network, objective.penalty, seen, code, dropout_noise)
@@ -92,6 +106,8 @@ def penalty(network: Autoencoder, settings: Penalty, x: Tensor, code: Tensor, no
         return tf.constant(settings.strength, x.dtype) * l2(network)
     if isinstance(settings, KLSparsity):
         return tf.constant(settings.beta, x.dtype) * kl_sparsity(code, settings.rho)
+    if isinstance(settings, Rate):
+        return tf.constant(settings.strength, x.dtype) * rate(code, settings.step)
     return tf.constant(settings.strength, x.dtype) * tf.reduce_mean(squared_jacobian_norm(network, x, noise))
 
 
@@ -112,6 +128,17 @@ def kl_sparsity(code: Tensor, rho: float) -> Tensor:
     rho = tf.constant(rho, code.dtype)
     divergence = rho * tf.math.log(rho / mean) + (1.0 - rho) * tf.math.log((1.0 - rho) / (1.0 - mean))
     return tf.reduce_sum(divergence)
+
+
+def rate(code: Tensor, step: float) -> Tensor:
+    """Return an upper bound of the bits per sample that codes (batch, code) rounded to `step` need."""
+    step = tf.constant(step, code.dtype)
+    rounding = tf.constant(1.0 / 12.0, code.dtype)
+    variance = (
+        tf.math.reduce_variance(code, axis=0) / step**2 + rounding
+    )  # (code,), that of rounding included
+    entropy = 0.5 * tf.math.log(tf.constant(2.0 * math.pi * math.e, code.dtype) * variance)  # (code,), nats
+    return tf.reduce_sum(entropy) / tf.constant(math.log(2.0), code.dtype)
 
 
 def squared_jacobian_norm(network: Autoencoder, x: Tensor, noise: Noise | None = None) -> Tensor:

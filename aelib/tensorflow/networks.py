@@ -8,6 +8,9 @@ from tensorflow import Tensor
 from aelib.layers import KERNEL, STRIDE, Plan
 from aelib.layers import ConvLayer as ConvSpec
 from aelib.layers import DenseLayer as DenseSpec
+from aelib.layers import FillLayer as FillSpec
+from aelib.layers import RecurrentLayer as RecurrentSpec
+from aelib.layers import RepeatLayer as RepeatSpec
 from aelib.layers import ReshapeLayer as ReshapeSpec
 from aelib.tensorflow.random import Noise, dropout
 
@@ -123,10 +126,104 @@ class ReshapeLayer(keras.layers.Layer):
         return {}
 
 
+class RecurrentLayer(keras.layers.Layer):
+    """A layer that reads sequences step by step and carries a state along, a GRU or an LSTM.
+
+    The equations stand here because the gates of Keras's own GRU come in another order.
+    """
+
+    def __init__(self, spec: RecurrentSpec, dtype: str):
+        super().__init__(dtype=dtype)
+        self.spec = spec
+        for name, shape in spec.weight_shapes().items():  # "encoder.0.kernel" becomes self.kernel
+            name = name.rpartition(".")[2]
+            setattr(self, name, self.add_weight(shape=shape, initializer="zeros", name=name))
+        self.built = True
+
+    def call(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return the states for `x` (batch, time, inputs): all of them, or the last one of each sequence.
+
+        A sequence that ends before the others goes on with steps of NaN.
+        """
+        known = ~tf.math.is_nan(x[:, :, 0])  # (batch, time)
+        x = tf.where(known[:, :, None], x, tf.zeros_like(x))
+        seen = tf.matmul(x, self.kernel) + self.bias  # (batch, time, gates · units), all steps at once
+        start = tf.zeros((x.shape[0], self.spec.units), x.dtype)
+        seen = tf.transpose(seen, (1, 0, 2))  # (time, batch, gates · units): a scan runs along the first axis
+        if self.spec.cell == "gru":
+            states = tf.scan(self.gru_step, seen, start)  # (time, batch, units)
+        else:
+            states, _ = tf.scan(self.lstm_step, seen, (start, start))
+        states = tf.transpose(states, (1, 0, 2))  # (batch, time, units)
+        if self.spec.returns_sequence:
+            return states
+        last = tf.reduce_sum(tf.cast(known, tf.int32), axis=1) - 1  # (batch,)
+        return tf.gather(states, last, axis=1, batch_dims=1)  # (batch, units)
+
+    def gru_step(self, state: Tensor, seen: Tensor) -> Tensor:
+        """Return the state (batch, units) after a step that contributes `seen` (batch, 3 · units)."""
+        kept = tf.matmul(state, self.recurrent_kernel) + self.recurrent_bias  # (batch, 3 · units)
+        seen_reset, seen_update, seen_new = tf.split(seen, 3, axis=1)
+        kept_reset, kept_update, kept_new = tf.split(kept, 3, axis=1)
+        reset = tf.sigmoid(seen_reset + kept_reset)
+        update = tf.sigmoid(seen_update + kept_update)
+        new = tf.tanh(seen_new + reset * kept_new)
+        return (1.0 - update) * new + update * state
+
+    def lstm_step(self, states: tuple[Tensor, Tensor], seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Return state and memory, (batch, units) each, after a step that contributes `seen`."""
+        state, memory = states
+        gates = seen + tf.matmul(state, self.recurrent_kernel)  # (batch, 4 · units)
+        write, forget, new, show = tf.split(gates, 4, axis=1)
+        memory = tf.sigmoid(forget) * memory + tf.sigmoid(write) * tf.tanh(new)
+        return tf.sigmoid(show) * tf.tanh(memory), memory
+
+    def weights_by_name(self) -> NamedWeights:
+        """Return each weight by its canonical name."""
+        return {name: getattr(self, name.rpartition(".")[2]) for name in self.spec.weight_shapes()}
+
+
+class RepeatLayer(keras.layers.Layer):
+    """Gives a sequence of equal steps."""
+
+    def __init__(self, spec: RepeatSpec, dtype: str):
+        super().__init__(dtype=dtype)
+        self.spec = spec
+        self.built = True
+
+    def call(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return `x` (batch, units) at every time step, (batch, times, units)."""
+        return tf.repeat(x[:, None, :], self.spec.times, axis=1)
+
+    def weights_by_name(self) -> NamedWeights:
+        """Return an empty mapping."""
+        return {}
+
+
+class FillLayer(keras.layers.Layer):
+    """Shows unknown values, NaN, to the next layer as 0."""
+
+    def __init__(self, spec: FillSpec, dtype: str):
+        super().__init__(dtype=dtype)
+        self.spec = spec
+        self.built = True
+
+    def call(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return `x` (batch, ...) with 0 in the place of NaN."""
+        return tf.where(tf.math.is_nan(x), tf.zeros_like(x), x)
+
+    def weights_by_name(self) -> NamedWeights:
+        """Return an empty mapping."""
+        return {}
+
+
 LAYERS = {
     DenseSpec: DenseLayer,
     ConvSpec: ConvLayer,
     ReshapeSpec: ReshapeLayer,
+    RecurrentSpec: RecurrentLayer,
+    RepeatSpec: RepeatLayer,
+    FillSpec: FillLayer,
 }
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import tensorflow as tf
 from tensorflow import Tensor
 
-from aelib.corruption import Corruption, GaussianNoise, Masking
+from aelib.corruption import Corruption, Downsampling, GaussianNoise, Masking, MissingBlock, UniformNoise
 from aelib.training import STATIC_KEY, stream_number
 
 
@@ -72,18 +72,47 @@ def dropout(x: Tensor, rate: float, noise: Noise, stream: str) -> Tensor:
     return tf.where(keep, x / tf.constant(1.0 - rate, x.dtype), tf.zeros_like(x))
 
 
-def corrupt(x: Tensor, corruption: Corruption, noise: Noise) -> Tensor:
+def corrupt(x: Tensor, corruption: Corruption, noise: Noise, stream: str = "corruption") -> Tensor:
     """Return a corrupted copy of `x` (batch, ...), what a denoising autoencoder is shown."""
+    if isinstance(corruption, Downsampling):
+        return average_blocks(x, corruption.factor)
+    if isinstance(corruption, MissingBlock):
+        return hide_block(x, corruption.size, noise, stream)
     flat = tf.reshape(x, (x.shape[0], -1))  # (batch, features)
     if isinstance(corruption, GaussianNoise):
         sigma = tf.constant(corruption.sigma, x.dtype)
-        flat = flat + sigma * normal(noise, "corruption", flat.shape[1], x.dtype)
+        flat = flat + sigma * normal(noise, stream, flat.shape[1], x.dtype)
     else:
-        u = uniform(noise, "corruption", flat.shape[1], x.dtype)
-        p = tf.constant(corruption.p, x.dtype)
-        put = tf.zeros_like(u) if isinstance(corruption, Masking) else tf.cast(u < p / 2, x.dtype)
-        flat = tf.where(u < p, put, flat)
+        u = uniform(noise, stream, flat.shape[1], x.dtype)
+        if isinstance(corruption, UniformNoise):
+            flat = flat + tf.constant(corruption.width, x.dtype) * (u - 0.5)
+        else:
+            p = tf.constant(corruption.p, x.dtype)
+            put = tf.zeros_like(u) if isinstance(corruption, Masking) else tf.cast(u < p / 2, x.dtype)
+            hit = (u < p) & ~tf.math.is_nan(flat)  # what is not known stays so
+            flat = tf.where(hit, put, flat)
     return tf.reshape(flat, x.shape)
+
+
+def average_blocks(x: Tensor, factor: int) -> Tensor:
+    """Return images (batch, height, width, channels) with each block of factor × factor pixels averaged."""
+    batch, height, width, channels = x.shape
+    blocks = tf.reshape(x, (batch, height // factor, factor, width // factor, factor, channels))
+    means = tf.reduce_mean(
+        blocks, axis=(2, 4), keepdims=True
+    )  # (batch, height / factor, 1, width / factor, 1, …)
+    return tf.reshape(tf.broadcast_to(means, blocks.shape), x.shape)
+
+
+def hide_block(x: Tensor, size: int, noise: Noise, stream: str) -> Tensor:
+    """Return images (batch, height, width, channels) with a square of size × size pixels set to 0."""
+    _, height, width, _ = x.shape
+    u, v = tf.split(uniform(noise, stream, 2, x.dtype), 2, axis=1)  # (batch, 1) each
+    top, left = tf.floor(u * (height - size + 1)), tf.floor(v * (width - size + 1))
+    rows, columns = tf.range(height, dtype=x.dtype), tf.range(width, dtype=x.dtype)
+    rows = (top <= rows) & (rows < top + size)  # (batch, height)
+    columns = (left <= columns) & (columns < left + size)  # (batch, width)
+    return tf.where((rows[:, :, None] & columns[:, None, :])[..., None], tf.zeros_like(x), x)
 
 
 def binarise(x: Tensor, how: str | None, noise: Noise) -> Tensor:

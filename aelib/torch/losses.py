@@ -7,27 +7,34 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aelib.objectives import Evidence, Objective, Reconstruction
-from aelib.penalties import L1, L2, KLSparsity, Penalty
+from aelib.penalties import L1, L2, KLSparsity, Penalty, Rate
 from aelib.torch.networks import Autoencoder, VariationalAutoencoder, named_weights
 from aelib.torch.random import Noise, binarise, corrupt, normal
 
 
-def squared_error(output: Tensor, target: Tensor) -> Tensor:
+def sum_and_mean(per_feature: Tensor, known: Tensor | None) -> Tensor:
+    """Return a loss (batch, ...) summed over the features that are known, averaged over the batch."""
+    if known is not None:
+        per_feature = torch.where(known, per_feature, 0.0)
+    return per_feature.flatten(1).sum(dim=1).mean()  # ()
+
+
+def squared_error(output: Tensor, target: Tensor, known: Tensor | None = None) -> Tensor:
     """Return the squared error, summed over features and averaged over the batch.
 
     Up to a factor and a constant the negative log-likelihood of a Gaussian with fixed variance.
     """
     per_feature = (output - target) ** 2  # (batch, features)
-    return per_feature.flatten(1).sum(dim=1).mean()  # ()
+    return sum_and_mean(per_feature, known)  # ()
 
 
-def binary_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+def binary_cross_entropy(logits: Tensor, target: Tensor, known: Tensor | None = None) -> Tensor:
     """Return the cross-entropy of sigmoid(logits), in nats, summed over features and averaged over the batch.
 
     The negative log-likelihood of a Bernoulli distribution; from logits, so that it never takes log(0).
     """
     per_feature = F.binary_cross_entropy_with_logits(logits, target, reduction="none")  # (batch, features)
-    return per_feature.flatten(1).sum(dim=1).mean()  # ()
+    return sum_and_mean(per_feature, known)  # ()
 
 
 def loss_terms(
@@ -75,10 +82,17 @@ def reconstruction_terms(
     dropout_noise = noise if training else None
     seen = x if objective.corruption is None else corrupt(x, objective.corruption, noise)
     code = network.encode(seen, dropout_noise)  # (batch, code)
+    sent = code
+    if objective.code_corruption is not None:
+        sent = corrupt(code, objective.code_corruption, noise, stream="code corruption")
+    known = None
+    if objective.masked:  # the target's unknown values are replaced, or their NaN would reach the gradient
+        known = ~x.isnan()
+        x = torch.where(known, x, 0.0)
     if objective.loss == "binary_cross_entropy":
-        reconstruction = binary_cross_entropy(network.decode_logits(code, dropout_noise), x)
+        reconstruction = binary_cross_entropy(network.decode_logits(sent, dropout_noise), x, known)
     else:
-        reconstruction = squared_error(network.decode(code, dropout_noise), x)
+        reconstruction = squared_error(network.decode(sent, dropout_noise), x, known)
     if objective.penalty is None:
         return {"loss": reconstruction, "reconstruction": reconstruction}
     added = penalty(network, objective.penalty, seen, code, dropout_noise)
@@ -93,6 +107,8 @@ def penalty(network: Autoencoder, settings: Penalty, x: Tensor, code: Tensor, no
         return settings.strength * l2(network)
     if isinstance(settings, KLSparsity):
         return settings.beta * kl_sparsity(code, settings.rho)
+    if isinstance(settings, Rate):
+        return settings.strength * rate(code, settings.step)
     return settings.strength * squared_jacobian_norm(network, x, noise).mean()
 
 
@@ -112,6 +128,12 @@ def kl_sparsity(code: Tensor, rho: float) -> Tensor:
     mean = code.mean(dim=0)  # (code,)
     divergence = rho * torch.log(rho / mean) + (1.0 - rho) * torch.log((1.0 - rho) / (1.0 - mean))
     return divergence.sum()
+
+
+def rate(code: Tensor, step: float) -> Tensor:
+    """Return an upper bound of the bits per sample that codes (batch, code) rounded to `step` need."""
+    variance = code.var(dim=0, correction=0) / step**2 + 1.0 / 12.0  # (code,), that of rounding included
+    return 0.5 * torch.log2(2.0 * math.pi * math.e * variance).sum()
 
 
 def squared_jacobian_norm(network: Autoencoder, x: Tensor, noise: Noise | None = None) -> Tensor:

@@ -8,6 +8,9 @@ from torch import Tensor, nn
 from aelib.layers import KERNEL, PADDING, STRIDE, Plan
 from aelib.layers import ConvLayer as ConvSpec
 from aelib.layers import DenseLayer as DenseSpec
+from aelib.layers import FillLayer as FillSpec
+from aelib.layers import RecurrentLayer as RecurrentSpec
+from aelib.layers import RepeatLayer as RepeatSpec
 from aelib.layers import ReshapeLayer as ReshapeSpec
 from aelib.torch.random import Noise, dropout
 
@@ -116,10 +119,82 @@ class ReshapeLayer(nn.Module):
         return {}
 
 
+class RecurrentLayer(nn.Module):
+    """A layer that reads sequences step by step and carries a state along: PyTorch's own GRU or LSTM."""
+
+    def __init__(self, spec: RecurrentSpec):
+        super().__init__()
+        self.spec = spec
+        kind = {"gru": nn.GRU, "lstm": nn.LSTM}[spec.cell]
+        # what skip_init does, which does not know these: no initial weights are drawn
+        self.recurrent = kind(spec.inputs, spec.units, batch_first=True, device="meta").to_empty(device="cpu")
+        if spec.cell == "lstm":  # PyTorch adds up two biases: two for Adam to move where one is meant
+            nn.init.zeros_(self.recurrent.bias_hh_l0).requires_grad_(False)
+
+    def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return the states for `x` (batch, time, inputs): all of them, or the last one of each sequence.
+
+        A sequence that ends before the others goes on with steps of NaN.
+        """
+        known = ~x[:, :, 0].isnan()  # (batch, time)
+        states, _ = self.recurrent(torch.where(known[:, :, None], x, 0.0))  # (batch, time, units)
+        if self.spec.returns_sequence:
+            return states
+        last = known.sum(dim=1) - 1  # (batch,)
+        return states[torch.arange(len(x), device=x.device), last]  # (batch, units)
+
+    def weights_by_name(self) -> NamedWeights:
+        """Return each weight by its canonical name, and the axes' order in the canonical layout."""
+        weights = {
+            # PyTorch: (gates · units, inputs) and (gates · units, units)
+            f"{self.spec.name}.kernel": (self.recurrent.weight_ih_l0, (1, 0)),
+            f"{self.spec.name}.recurrent_kernel": (self.recurrent.weight_hh_l0, (1, 0)),
+            f"{self.spec.name}.bias": (self.recurrent.bias_ih_l0, (0,)),
+        }
+        if self.spec.cell == "gru":
+            weights[f"{self.spec.name}.recurrent_bias"] = (self.recurrent.bias_hh_l0, (0,))
+        return weights
+
+
+class RepeatLayer(nn.Module):
+    """Gives a sequence of equal steps."""
+
+    def __init__(self, spec: RepeatSpec):
+        super().__init__()
+        self.spec = spec
+
+    def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return `x` (batch, units) at every time step, (batch, times, units)."""
+        return x[:, None, :].expand(-1, self.spec.times, -1)
+
+    def weights_by_name(self) -> NamedWeights:
+        """Return an empty mapping."""
+        return {}
+
+
+class FillLayer(nn.Module):
+    """Shows unknown values, NaN, to the next layer as 0."""
+
+    def __init__(self, spec: FillSpec):
+        super().__init__()
+        self.spec = spec
+
+    def forward(self, x: Tensor, noise: Noise | None = None) -> Tensor:
+        """Return `x` (batch, ...) with 0 in the place of NaN."""
+        return torch.where(x.isnan(), 0.0, x)
+
+    def weights_by_name(self) -> NamedWeights:
+        """Return an empty mapping."""
+        return {}
+
+
 LAYERS = {
     DenseSpec: DenseLayer,
     ConvSpec: ConvLayer,
     ReshapeSpec: ReshapeLayer,
+    RecurrentSpec: RecurrentLayer,
+    RepeatSpec: RepeatLayer,
+    FillSpec: FillLayer,
 }
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from aelib.corruption import Corruption, GaussianNoise, Masking
+from aelib.corruption import Corruption, Downsampling, GaussianNoise, Masking, MissingBlock, UniformNoise
 from aelib.training import STATIC_KEY, stream_number
 
 
@@ -78,16 +78,43 @@ def dropout(x: Tensor, rate: float, noise: Noise, stream: str) -> Tensor:
     return torch.where(keep, x / (1.0 - rate), 0.0)
 
 
-def corrupt(x: Tensor, corruption: Corruption, noise: Noise) -> Tensor:
+def corrupt(x: Tensor, corruption: Corruption, noise: Noise, stream: str = "corruption") -> Tensor:
     """Return a corrupted copy of `x` (batch, ...), what a denoising autoencoder is shown."""
+    if isinstance(corruption, Downsampling):
+        return average_blocks(x, corruption.factor)
+    if isinstance(corruption, MissingBlock):
+        return hide_block(x, corruption.size, noise, stream)
     flat = x.flatten(1)  # (batch, features)
     if isinstance(corruption, GaussianNoise):
-        flat = flat + corruption.sigma * normal(noise, "corruption", flat.shape[1], x.dtype)
+        flat = flat + corruption.sigma * normal(noise, stream, flat.shape[1], x.dtype)
     else:
-        u = uniform(noise, "corruption", flat.shape[1], x.dtype)
-        put = 0.0 if isinstance(corruption, Masking) else (u < corruption.p / 2).to(x.dtype)
-        flat = torch.where(u < corruption.p, put, flat)
+        u = uniform(noise, stream, flat.shape[1], x.dtype)
+        if isinstance(corruption, UniformNoise):
+            flat = flat + corruption.width * (u - 0.5)
+        else:
+            put = 0.0 if isinstance(corruption, Masking) else (u < corruption.p / 2).to(x.dtype)
+            hit = (u < corruption.p) & ~flat.isnan()  # what is not known stays so
+            flat = torch.where(hit, put, flat)
     return flat.reshape(x.shape)
+
+
+def average_blocks(x: Tensor, factor: int) -> Tensor:
+    """Return images (batch, height, width, channels) with each block of factor × factor pixels averaged."""
+    batch, height, width, channels = x.shape
+    blocks = x.reshape(batch, height // factor, factor, width // factor, factor, channels)
+    means = blocks.mean(dim=(2, 4), keepdim=True)  # (batch, height / factor, 1, width / factor, 1, channels)
+    return means.expand_as(blocks).reshape(x.shape)
+
+
+def hide_block(x: Tensor, size: int, noise: Noise, stream: str) -> Tensor:
+    """Return images (batch, height, width, channels) with a square of size × size pixels set to 0."""
+    _, height, width, _ = x.shape
+    u, v = uniform(noise, stream, 2, x.dtype).split(1, dim=1)  # (batch, 1) each
+    top, left = torch.floor(u * (height - size + 1)), torch.floor(v * (width - size + 1))
+    rows, columns = torch.arange(height, device=x.device), torch.arange(width, device=x.device)
+    rows = (top <= rows) & (rows < top + size)  # (batch, height)
+    columns = (left <= columns) & (columns < left + size)  # (batch, width)
+    return torch.where((rows[:, :, None] & columns[:, None, :])[..., None], 0.0, x)
 
 
 def binarise(x: Tensor, how: str | None, noise: Noise) -> Tensor:

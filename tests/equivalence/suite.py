@@ -25,6 +25,8 @@ ARCHITECTURES = {
 }
 NET = {"hidden": (32,), "code": 4, "activation": "tanh"}
 CONV = {"channels": (8, 16), "code": 4}
+GRU = {"units": 12, "code": 4}
+LSTM = {"units": 12, "code": 4, "cell": "lstm"}
 SIGMOID = {"code": 20, "code_activation": "sigmoid"}
 CROSS_ENTROPY = {"loss": "binary_cross_entropy"}
 VAE = "VariationalAutoencoder"
@@ -46,7 +48,28 @@ MODELS = {
         CONV,
         {"corruption": ("Masking", 0.3), "penalty": ("L1", 0.1)},
     ),
+    "downsampling": ("Autoencoder", CONV, {"corruption": ("Downsampling", 2)}),
+    "missing block": ("Autoencoder", CONV, {"corruption": ("MissingBlock", 3), **CROSS_ENTROPY}),
+    "missing values": ("Autoencoder", NET, {"missing": "mask"}),
+    "missing values, masking and L1": (
+        "Autoencoder",
+        NET,
+        {"missing": "mask", "corruption": ("Masking", 0.3), "penalty": ("L1", 0.1), **CROSS_ENTROPY},
+    ),
+    "rate of a code with uniform noise": (
+        "Autoencoder",
+        NET,
+        {"code_corruption": ("UniformNoise", 0.5), "penalty": ("Rate", 0.1)},
+    ),
+    "GRU": ("Autoencoder", GRU, {}),
+    "LSTM": ("Autoencoder", LSTM, CROSS_ENTROPY),
+    "GRU, noise on the code and L2": (
+        "Autoencoder",
+        GRU,
+        {"corruption": ("Masking", 0.3), "code_corruption": ("GaussianNoise", 0.3), "penalty": ("L2", 0.01)},
+    ),
     "VAE": (VAE, NET, {}),
+    "VAE, conditional LSTM": (VAE, LSTM, {"condition": "class"}),
     "VAE, conv": (VAE, CONV, {}),
     "VAE, dropout and three samples": (VAE, NET | {"dropout": 0.2}, {"samples": 3}),
     "VAE, beta, warm-up and free bits": (VAE, NET, {"beta": 4.0, "warm_up": 20, "free_bits": 0.5}),
@@ -93,10 +116,11 @@ def make_model(
 def composed(package: ModuleType, name: str) -> tuple[object, np.ndarray, np.ndarray | None]:
     """Return one of `MODELS` with its data and classes."""
     kind, architecture, settings = MODELS[name]
-    channels = architecture.get("channels")
     settings = {key: _part(package, value) for key, value in settings.items()}
+    structure = {"channels": package.Conv, "units": package.Recurrent}
+    structure = next((made for key, made in structure.items() if key in architecture), package.Dense)
     model = getattr(package, kind)(
-        package.Dense(**architecture) if channels is None else package.Conv(**architecture),
+        structure(**architecture),
         batch_size=32,
         random_state=0,
         dtype="float64",
@@ -104,7 +128,15 @@ def composed(package: ModuleType, name: str) -> tuple[object, np.ndarray, np.nda
     )
     x, y = load_digits(return_X_y=True)
     x = x[:80] / 16.0
-    return model, x if channels is None else x.reshape(80, 8, 8, 1), y[:80]
+    if structure is package.Conv:
+        x = x.reshape(80, 8, 8, 1)
+    elif structure is package.Recurrent:
+        x = x.reshape(80, 8, 8)
+        if kind != VAE:  # sequences of 3 to 8 rows
+            x[np.arange(8) >= 3 + np.arange(80)[:, None] % 6] = np.nan
+    elif settings.get("missing") == "mask":
+        x[np.random.default_rng(0).random(x.shape) < 0.4] = np.nan
+    return model, x, y[:80]
 
 
 def _part(package: ModuleType, value: object) -> object:

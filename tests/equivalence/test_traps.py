@@ -97,8 +97,8 @@ FAULTS = {
     ),
     "a sigmoid on top of logits": (
         "torch/losses.py",
-        "binary_cross_entropy(network.decode_logits(code, dropout_noise), x)",
-        "binary_cross_entropy(network.decode(code, dropout_noise), x)",
+        "binary_cross_entropy(network.decode_logits(sent, dropout_noise), x, known)",
+        "binary_cross_entropy(network.decode(sent, dropout_noise), x, known)",
         {"architecture": DEEP, "loss": "binary_cross_entropy"},
         "losses",
     ),
@@ -145,8 +145,8 @@ FAULTS_OF_MODELS = {
         [
             (
                 "torch/losses.py",
-                "network.decode(code, dropout_noise), x)",
-                "network.decode(code, dropout_noise), seen)",
+                "network.decode(sent, dropout_noise), x, known)",
+                "network.decode(sent, dropout_noise), seen, known)",
             )
         ],
         "Gaussian noise",
@@ -156,7 +156,7 @@ FAULTS_OF_MODELS = {
         [
             (
                 "tensorflow/random.py",
-                'normal(noise, "corruption", flat.shape[1], x.dtype)',
+                "normal(noise, stream, flat.shape[1], x.dtype)",
                 "tf.random.normal(flat.shape, dtype=x.dtype)",
             )
         ],
@@ -184,6 +184,72 @@ FAULTS_OF_MODELS = {
         ],
         "contractive",
         "gradients",
+    ),
+    "the gates in the order of Keras's GRU": (
+        [
+            (
+                "tensorflow/networks.py",
+                "seen_reset, seen_update, seen_new = tf.split",
+                "seen_update, seen_reset, seen_new = tf.split",
+            ),
+            (
+                "tensorflow/networks.py",
+                "kept_reset, kept_update, kept_new = tf.split",
+                "kept_update, kept_reset, kept_new = tf.split",
+            ),
+        ],
+        "GRU",
+        "outputs",
+    ),
+    "the reset gate before the product, as Keras's GRU without reset_after": (
+        [
+            (
+                "tensorflow/networks.py",
+                "new = tf.tanh(seen_new + reset * kept_new)",
+                "units = self.spec.units\n        new = tf.tanh(seen_new + "
+                "tf.matmul(reset * state, self.recurrent_kernel[:, 2 * units :]) + "
+                "self.recurrent_bias[2 * units :])",
+            )
+        ],
+        "GRU",
+        "outputs",
+    ),
+    "PyTorch's second bias of the LSTM, which Adam moves too": (
+        [("torch/networks.py", "bias_hh_l0).requires_grad_(False)", "bias_hh_l0)")],
+        "LSTM",
+        "trajectory",
+    ),
+    "the state after the padding instead of the last known one": (
+        [("torch/networks.py", "last = known.sum(dim=1) - 1", "last = 0 * known.sum(dim=1) - 1")],
+        "GRU",
+        "outputs",
+    ),
+    "unknown values counted as if they were 0": (
+        [
+            (
+                "tensorflow/losses.py",
+                "per_feature = tf.where(known, per_feature, tf.zeros_like(per_feature))",
+                "pass",
+            )
+        ],
+        "missing values",
+        "losses",
+    ),
+    "rounding to the step's variance forgotten in the rate": (
+        [("torch/losses.py", "/ step**2 + 1.0 / 12.0", "/ step**2")],
+        "rate of a code with uniform noise",
+        "losses",
+    ),
+    "the block's place drawn once for the whole batch": (
+        [
+            (
+                "torch/random.py",
+                "uniform(noise, stream, 2, x.dtype).split",
+                "uniform(noise, stream, 2, x.dtype)[:1].split",
+            )
+        ],
+        "missing block",
+        "losses",
     ),
     "the divergence averaged over the code's units": (
         [("torch/losses.py", "beta * charged.sum()", "beta * charged.mean()")],

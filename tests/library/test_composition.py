@@ -90,7 +90,13 @@ def test_initial_kernels_have_the_variance_that_their_fans_ask_for():
         assert weights[f"{name}.kernel"].var() == pytest.approx(2 / fan, rel=0.05)  # He et al. (2015)
 
 
-CORRUPTIONS = [aelib.GaussianNoise(0.3), aelib.Masking(0.3), aelib.SaltAndPepper(0.3)]
+CORRUPTIONS = [
+    aelib.GaussianNoise(0.3),
+    aelib.Masking(0.3),
+    aelib.SaltAndPepper(0.3),
+    aelib.UniformNoise(0.3),
+]
+STRUCTURED = [aelib.Downsampling(2), aelib.MissingBlock(3)]
 
 
 @pytest.mark.parametrize("corruption", CORRUPTIONS)
@@ -105,6 +111,9 @@ def test_corrupt_draws_the_distribution_it_names(corruption):
 def check_distribution(corruption, y):
     if isinstance(corruption, aelib.GaussianNoise):
         assert stats.kstest(((y - 0.25) / 0.3).ravel(), "norm").pvalue > 1e-3
+        return
+    if isinstance(corruption, aelib.UniformNoise):
+        assert stats.kstest(((y - 0.25) / 0.3 + 0.5).ravel(), "uniform").pvalue > 1e-3
         return
     share = {value: np.mean(y == value) for value in (0.0, 0.25, 1.0)}
     expected = {0.0: 0.3, 0.25: 0.7, 1.0: 0.0}
@@ -134,6 +143,72 @@ def test_the_wings_corrupt_alike_and_as_the_ground_floor_does(corruption):
         assert not np.array_equal(drawn[backend], other)  # another epoch
         check_distribution(corruption, drawn[backend])
     np.testing.assert_allclose(drawn["torch"], drawn["tensorflow"], rtol=0, atol=1e-14)
+
+
+def wing_corrupt(backend, corruption, x, key=7):
+    """Return what a wing's `corrupt` makes of `x` in the epoch that `key` stands for."""
+    random = load_wing(backend).random
+    rows = np.arange(len(x))
+    if backend == "torch":
+        import torch
+
+        noise = random.Noise(key, torch.as_tensor(rows))
+        return random.corrupt(torch.as_tensor(x), corruption, noise).numpy()
+    import tensorflow as tf
+
+    noise = random.Noise(tf.constant(key, tf.uint32), tf.constant(rows))
+    return random.corrupt(tf.constant(x), corruption, noise).numpy()
+
+
+def test_downsampling_is_the_mean_of_each_block(backend):
+    x = np.random.default_rng(0).random((5, 4, 6, 2))
+    means = np.zeros((5, 2, 3, 2))
+    for i in range(2):
+        for j in range(3):
+            means[:, i, j] = (x[:, 2 * i, 2 * j : 2 * j + 2] + x[:, 2 * i + 1, 2 * j : 2 * j + 2]).sum(1) / 4
+    for y in (aelib.Downsampling(2).corrupt(x), wing_corrupt(backend, aelib.Downsampling(2), x)):
+        for shift in np.ndindex(2, 2):
+            np.testing.assert_allclose(y[:, shift[0] :: 2, shift[1] :: 2], means, rtol=1e-14)
+
+
+def test_a_missing_block_is_one_square_anywhere(backend):
+    x = np.ones((3000, 5, 7, 2))
+    for y in (
+        aelib.MissingBlock(3).corrupt(x, random_state=0),
+        wing_corrupt(backend, aelib.MissingBlock(3), x),
+    ):
+        hidden = (y == 0).all(axis=3)
+        assert np.array_equal(hidden, (y == 0).any(axis=3))
+        rows, columns = hidden.any(axis=2), hidden.any(axis=1)
+        assert np.array_equal(hidden, rows[:, :, None] & columns[:, None, :])
+        for side, places in ((rows, 3), (columns, 5)):
+            assert np.all(side.sum(axis=1) == 3)
+            first = np.argmax(side, axis=1)
+            assert np.all(side[np.arange(3000), first + 2])
+            counts = np.bincount(first, minlength=places)
+            assert len(counts) == places
+            assert stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_the_wings_hide_the_same_blocks():
+    x = np.ones((50, 8, 8, 1))
+    torch, tensorflow, other = (
+        wing_corrupt(backend, aelib.MissingBlock(3), x, key)
+        for backend, key in (("torch", 7), ("tensorflow", 7), ("tensorflow", 8))
+    )
+    assert np.array_equal(torch, tensorflow)
+    assert not np.array_equal(tensorflow, other)
+
+
+def test_noise_on_the_code_leaves_what_is_asked_afterwards_alone(backend):
+    noise = aelib.UniformNoise(2.0)
+    noisy = quick(code_corruption=noise, backend=backend).fit(X, validation_data=X)
+    clean = quick(backend=backend).fit(X)
+    assert noisy.history_.loss[0] != clean.history_.loss[0]
+    np.testing.assert_array_equal(noisy.reconstruct(X), noisy.inverse_transform(noisy.transform(X)))
+    error = np.mean(np.sum((noisy.reconstruct(X) - X) ** 2, axis=1))
+    assert noisy.score(X) == pytest.approx(-error, rel=1e-12)
+    assert noisy.history_.val_loss[-1] > error  # that of the noisy code
 
 
 def test_corruption_changes_training_but_not_what_is_asked_of_it_afterwards(backend):
@@ -166,6 +241,9 @@ def penalty_by_hand(penalty, model):
         return penalty.strength * np.abs(code).sum(axis=1).mean()
     if isinstance(penalty, aelib.L2):
         return penalty.strength * sum(np.sum(w**2) for name, w in weights.items() if "kernel" in name)
+    if isinstance(penalty, aelib.Rate):
+        variance = code.var(axis=0) / penalty.step**2 + 1 / 12
+        return penalty.strength * np.sum(np.log2(np.sqrt(2 * np.pi * np.e * variance)))
     if isinstance(penalty, aelib.KLSparsity):
         mean, rho = code.mean(axis=0), penalty.rho
         return penalty.beta * np.sum(stats.entropy([[rho] * 8, [1 - rho] * 8], [mean, 1 - mean]))
@@ -174,7 +252,14 @@ def penalty_by_hand(penalty, model):
 
 
 @pytest.mark.parametrize(
-    "penalty", [aelib.L1(0.3), aelib.L2(0.2), aelib.KLSparsity(0.1, 2.0), aelib.Contractive(0.5)]
+    "penalty",
+    [
+        aelib.L1(0.3),
+        aelib.L2(0.2),
+        aelib.KLSparsity(0.1, 2.0),
+        aelib.Contractive(0.5),
+        aelib.Rate(0.1, step=0.25),
+    ],
 )
 def test_penalties_are_their_formulas(penalty, backend):
     model = quick(architecture=SIGMOID, penalty=penalty, backend=backend).fit(X)
@@ -239,9 +324,12 @@ def test_parts_are_scikit_learn_parameters():
     assert set(search.fit(X).best_params_) == {"corruption__sigma", "penalty__strength"}
 
 
-@pytest.mark.parametrize("part", [*CORRUPTIONS, aelib.L1(0.1), aelib.L2(0.1), aelib.Contractive(0.1)])
+PENALTIES = [aelib.L1(0.1), aelib.L2(0.1), aelib.Contractive(0.1), aelib.Rate(0.1, step=0.5)]
+
+
+@pytest.mark.parametrize("part", [*CORRUPTIONS, *STRUCTURED, *PENALTIES])
 def test_parts_are_saved_and_loaded(part, tmp_path):
-    name = "corruption" if part in CORRUPTIONS else "penalty"
+    name = "penalty" if part in PENALTIES else "corruption"
     model = quick(architecture=aelib.Conv((4,), code=2), **{name: part}).fit(IMAGES)
     model.save(tmp_path / "model")
     again = aelib.load(tmp_path / "model")
@@ -262,6 +350,15 @@ BAD_SETTINGS = {
         {"corruption": "masking"},
         "must be one of GaussianNoise, Masking, SaltAndPepper",
     ),
+    "width zero": ({"code_corruption": aelib.UniformNoise(0.0)}, r"width must be a number in \(0, inf\)"),
+    "factor of one": ({"corruption": aelib.Downsampling(1)}, "factor must be at least 2, got 1"),
+    "blocks of rows": ({"corruption": aelib.Downsampling(2)}, r"images .* got samples of shape \(64,\)"),
+    "a block of the code": (
+        {"code_corruption": aelib.MissingBlock(2)},
+        r"images .* got samples of shape \(4,\)",
+    ),
+    "size zero": ({"corruption": aelib.MissingBlock(0)}, "size must be at least 1, got 0"),
+    "step zero": ({"penalty": aelib.Rate(0.1, step=0)}, r"step must be a number in \(0, inf\), got 0"),
     "strength negative": ({"penalty": aelib.L1(-1.0)}, r"strength must be a number in \[0, inf\), got -1.0"),
     "penalty as a number": ({"penalty": 0.1}, "penalty must be one of L1, L2, KLSparsity, Contractive"),
     "rho of one": ({"penalty": aelib.KLSparsity(1.0, 1.0)}, r"rho must be a number in \(0, 1\)"),
@@ -302,6 +399,16 @@ def test_bad_images(case):
     images, channels, message = BAD_IMAGES[case]
     with pytest.raises(ValueError, match=message):
         quick(architecture=aelib.Conv(channels, code=2)).fit(images)
+
+
+def test_corruptions_that_do_not_fit_the_images():
+    conv = aelib.Conv((4,), code=2)
+    with pytest.raises(ValueError, match=r"Downsampling\(factor=3\) needs .* multiples of 3, got 8×8"):
+        quick(architecture=conv, corruption=aelib.Downsampling(3)).fit(IMAGES)
+    with pytest.raises(ValueError, match=r"MissingBlock\(size=9\) does not fit into images of 8×8"):
+        quick(architecture=conv, corruption=aelib.MissingBlock(9)).fit(IMAGES)
+    with pytest.raises(ValueError, match=r"needs images of shape .* got samples of shape \(64,\)"):
+        aelib.MissingBlock(2).corrupt(X)
 
 
 def test_images_of_another_size_than_in_fit():
