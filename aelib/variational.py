@@ -377,6 +377,11 @@ class VariationalAutoencoder(BaseAutoencoder):
         if y is None:
             raise ValueError("condition='class' needs the classes of the training samples: fit(X, y)")
         self.classes_ = np.unique(np.asarray(y))
+        if len(self.classes_) < 2:
+            raise ValueError(
+                "condition='class' needs samples of at least two classes, but all are of "
+                f"{self.classes_.tolist()[0]!r}; leave the condition out"
+            )
         return X, self._one_hot(y, len(X), "fit(X, y)")
 
     def _one_hot(

@@ -47,8 +47,9 @@ if not os.path.isfile("../aelib/__init__.py"):
         shutil.unpack_archive("lessons.zip")
     if importlib.util.find_spec("aelib") is None:
         %pip install -q --no-deps ./{{folder}}
-    if importlib.util.find_spec("pooch") is None:
-        %pip install -q pooch
+    for package in ("pooch", "constriction"):
+        if importlib.util.find_spec(package) is None:
+            %pip install -q {{package}}
     os.chdir(folder + "/{folder}")
 if os.path.abspath("..") not in sys.path:
     sys.path.insert(0, os.path.abspath(".."))"""

@@ -272,6 +272,11 @@ def test_classes_of_the_wrong_number(conditional):
         quick(condition="class").fit(X, Y[:10])
 
 
+def test_a_single_class():
+    with pytest.raises(ValueError, match="at least two classes, but all are of 'cat'; leave the condition"):
+        quick(condition="class").fit(X, ["cat"] * len(X))
+
+
 def test_unknown_classes(conditional):
     with pytest.raises(ValueError, match=r"unknown classes \[10\]; known: \[0, 1, 2"):
         conditional.sample(1, condition=10)
