@@ -2,6 +2,7 @@
 
 import os
 from abc import abstractmethod
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from aelib import settings, storage
+from aelib import export, settings, storage
 from aelib.architectures import Architecture, Dense
 from aelib.checks import check_choice, check_positive_integer
 from aelib.layers import Plan, check_weights
@@ -43,6 +44,10 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         """Write settings, weights and history to one file that either backend can load: `aelib.load`."""
         check_is_fitted(self)
         storage.save(self, path)
+
+    def export(self, path: str | os.PathLike) -> tuple[Path, Path]:
+        """Write encoder and decoder as ONNX, which other programs read: `aelib.export.export`."""
+        return export.export(self, path)
 
     def _fit(
         self,

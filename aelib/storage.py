@@ -6,9 +6,9 @@ cut short or altered is refused.
 """
 
 import dataclasses
+import io
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,14 +62,19 @@ def save(estimator: "BaseAutoencoder", path: str | os.PathLike) -> None:
         "classes": np.asarray(getattr(estimator, "classes_", [])).tolist(),
         "active_units": getattr(estimator, "active_units_", None),
     }
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    content = io.BytesIO()
+    np.savez_compressed(content, metadata=np.array(json.dumps(metadata)), **estimator.get_weights())
+    write_whole(path, content.getvalue())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file; one that is there is replaced only once the new one is whole."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, metadata=np.array(json.dumps(metadata)), **estimator.get_weights())
+        temporary.write_bytes(content)
         os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def load(

@@ -64,6 +64,7 @@ def imported_modules(path: Path) -> set[str]:
 # What one framework needs and the other brings: stated here, so that nothing else can differ.
 ONLY_TORCH = {"networks.py": {"softplus"}, "engine.py": {"fast_arithmetic"}}
 ONLY_TENSORFLOW = {
+    "networks.py": {"RecurrentLayer.gru_step", "RecurrentLayer.lstm_step"},
     "engine.py": {"AdamOptimizer", "AdamOptimizer.step", "SGDOptimizer", "SGDOptimizer.step"},
 }
 
