@@ -28,7 +28,10 @@ class _Noise(BaseEstimator):
         """Raise a ValueError unless samples of `shape` can be corrupted."""
 
     def corrupt(self, x: np.ndarray, *, random_state: Seed = None) -> np.ndarray:
-        """Return a corrupted copy of `x` (samples, ...), in its floating-point precision."""
+        """Return a corrupted copy of `x` (samples, ...), in its floating-point precision.
+
+        What is not known, NaN, stays so.
+        """
         x = np.asarray(x)
         self.check()
         self.check_shape(x.shape[1:])
@@ -74,7 +77,8 @@ class Masking(_PixelNoise):
     """
 
     def _draw(self, x: np.ndarray, generator: np.random.RandomState) -> np.ndarray:
-        return np.where(generator.random_sample(x.shape) < self.p, 0, x)
+        hit = (generator.random_sample(x.shape) < self.p) & ~np.isnan(x)
+        return np.where(hit, 0, x)
 
 
 class SaltAndPepper(_PixelNoise):
@@ -88,7 +92,8 @@ class SaltAndPepper(_PixelNoise):
 
     def _draw(self, x: np.ndarray, generator: np.random.RandomState) -> np.ndarray:
         u = generator.random_sample(x.shape)
-        return np.where(u < self.p, u < self.p / 2, x)
+        hit = (u < self.p) & ~np.isnan(x)
+        return np.where(hit, u < self.p / 2, x)
 
 
 class UniformNoise(_Noise):

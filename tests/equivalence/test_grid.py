@@ -53,8 +53,9 @@ def test_convolutions_on_28_by_28(loss, record):
     assert_equivalent(aelib, model, images().reshape(-1, 28, 28, 1), 50, record)
 
 
-def test_convolutions_in_float32(record):
-    model, x, _ = composed(aelib, "conv")
+@pytest.mark.parametrize("name", ["conv", "GRU", "LSTM"])
+def test_composed_models_in_float32(name, record):
+    model, x, _ = composed(aelib, name)
     assert_equivalent(aelib, model.set_params(dtype="float32"), x, 100, record)
 
 

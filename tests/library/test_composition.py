@@ -160,6 +160,14 @@ def wing_corrupt(backend, corruption, x, key=7):
     return random.corrupt(tf.constant(x), corruption, noise).numpy()
 
 
+@pytest.mark.parametrize("corruption", CORRUPTIONS)
+def test_what_is_unknown_stays_so(corruption, backend):
+    x = np.where(np.random.default_rng(0).random((50, 20)) < 0.5, np.nan, 0.25)
+    for y in (corruption.corrupt(x, random_state=0), wing_corrupt(backend, corruption, x)):
+        assert np.array_equal(np.isnan(y), np.isnan(x))
+        assert not np.array_equal(y[~np.isnan(x)], x[~np.isnan(x)])
+
+
 def test_downsampling_is_the_mean_of_each_block(backend):
     x = np.random.default_rng(0).random((5, 4, 6, 2))
     means = np.zeros((5, 2, 3, 2))
@@ -188,6 +196,8 @@ def test_a_missing_block_is_one_square_anywhere(backend):
             counts = np.bincount(first, minlength=places)
             assert len(counts) == places
             assert stats.chisquare(counts).pvalue > 1e-3
+        together = np.histogram2d(np.argmax(rows, axis=1), np.argmax(columns, axis=1), bins=(3, 5))[0]
+        assert stats.chisquare(together.ravel()).pvalue > 1e-3
 
 
 def test_the_wings_hide_the_same_blocks():
