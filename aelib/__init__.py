@@ -3,7 +3,7 @@
 Importing this package loads neither framework; a model loads its own when it is fitted.
 """
 
-from aelib import equivalence, metrics, plot, settings, storage
+from aelib import compression, equivalence, export, metrics, plot, settings, storage
 from aelib.architectures import Conv, Dense, Recurrent
 from aelib.corruption import Downsampling, GaussianNoise, Masking, MissingBlock, SaltAndPepper, UniformNoise
 from aelib.data import Dataset, load_dataset, pad_sequences
@@ -45,8 +45,10 @@ __all__ = [
     "VariationalAutoencoder",
     "banner",
     "check_equivalence",
+    "compression",
     "configure",
     "equivalence",
+    "export",
     "from_images",
     "from_table",
     "load",

@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
 from aelib.checks import check_number
-from aelib.storage import _to_json
+from aelib.storage import to_json, write_whole
 
 FORMAT = b"aelibcmp"
 FORMAT_VERSION = 1
@@ -141,7 +141,7 @@ def compress(estimator: Any, x: ArrayLike, path: str | os.PathLike, *, step: flo
     codes = coder.get_compressed().astype("<u4").tobytes()
     header = _HEADER.pack(FORMAT, FORMAT_VERSION, fingerprint(estimator), step, *integers.shape)
     content = header + tables + codes
-    _write(Path(path), content + _CHECKSUM.pack(zlib.crc32(content)))
+    write_whole(Path(path), content + _CHECKSUM.pack(zlib.crc32(content)))
     return FileSize(codes=len(codes), tables=len(tables), header=len(header) + _CHECKSUM.size)
 
 
@@ -225,7 +225,7 @@ def fingerprint(estimator: Any) -> bytes:
     """
     check_is_fitted(estimator)
     kind, settings = type(estimator).__name__, estimator.get_params(deep=False)
-    settings = {name: _to_json(value) for name, value in settings.items() if name not in _WHERE_IT_RUNS}
+    settings = {name: to_json(value) for name, value in settings.items() if name not in _WHERE_IT_RUNS}
     weights = estimator.get_weights() if hasattr(estimator, "get_weights") else vars(estimator)
     weights = {k: v for k, v in weights.items() if isinstance(v, np.ndarray) and v.dtype.kind in "fiu"}
     if not weights:
@@ -288,12 +288,3 @@ def _range_coder() -> ModuleType:
     except ImportError as error:
         raise ImportError("the range coder is not installed; get it with pip install constriction") from error
     return stream
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

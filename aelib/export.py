@@ -62,7 +62,7 @@ def export(estimator: "BaseAutoencoder", path: str | os.PathLike) -> tuple[Path,
     plan, weights, sample = estimator._plan(), estimator.get_weights(), estimator.sample_shape_
     layers.check_weights(weights, plan.weight_shapes())
     classes = [] if getattr(estimator, "condition", None) is None else estimator.classes_.tolist()
-    metadata = storage._to_json(estimator) | {"classes": classes}
+    metadata = storage.to_json(estimator) | {"classes": classes}
 
     encoder = _Graph(weights, {"x": sample}, len(classes))
     code = encoder.append(plan.encoder)

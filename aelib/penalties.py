@@ -69,8 +69,9 @@ class Rate(_Weighted):
     """An upper bound of the bits that a code rounded to multiples of `step` needs, for each sample.
 
     Σ ½ log₂ 2πe (σ² / step² + 1/12) over the code units, σ² a unit's variance over the batch. A normal
-    distribution has the largest entropy of all with that variance, and rounding adds step²/12 to it; with
-    `UniformNoise(step)` on the code the noisy code's entropy is that of the rounded one (Ballé et al. 2017).
+    distribution has the largest entropy of all with that variance. It bounds the entropy of the code with
+    `UniformNoise(step)`, whose variance is larger by step²/12, and which stands in for the rounded code
+    (Ballé et al. 2017).
 
     Parameters
     ----------

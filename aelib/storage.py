@@ -52,7 +52,7 @@ def save(estimator: "BaseAutoencoder", path: str | os.PathLike) -> None:
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "class": type(estimator).__name__,
-        "settings": {name: _to_json(value) for name, value in estimator.get_params(deep=False).items()},
+        "settings": {name: to_json(value) for name, value in estimator.get_params(deep=False).items()},
         "sample_shape": list(estimator.sample_shape_),
         "feature_names": list(getattr(estimator, "feature_names_in_", [])),
         "seed": estimator.seed_,
@@ -152,15 +152,16 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return metadata, arrays
 
 
-def _to_json(value: object) -> object:
+def to_json(value: object) -> object:
+    """Return a setting as JSON can hold it; parts such as an architecture as their class and settings."""
     if isinstance(value, BaseEstimator):
         parameters = value.get_params(deep=False)
         return {
             "class": type(value).__name__,
-            "settings": {name: _to_json(item) for name, item in parameters.items()},
+            "settings": {name: to_json(item) for name, item in parameters.items()},
         }
     if isinstance(value, tuple | list):
-        return [_to_json(item) for item in value]
+        return [to_json(item) for item in value]
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.random.RandomState):

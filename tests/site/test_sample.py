@@ -162,7 +162,8 @@ def test_twin_describes_its_figures(twin):
 def test_set_up_cell_fetches_the_lessons_where_they_are_missing(built, tmp_path, monkeypatch):
     """In Colab, played here: the archive comes from a folder, and pip is not called."""
     source = next(cell.source for cell in twins.make_twin(built.lesson).cells if cell.cell_type == "code")
-    source = source.replace("%pip install", "installed.append", 1).replace("%pip install -q {package}", "pass")
+    source = source.replace("%pip install", "installed.append", 1)
+    source = source.replace("%pip install -q {package}", "pass")
     source = source.replace("installed.append -q --no-deps ./{folder}", "installed.append(folder)")
     name = "autoencoder-lessons-main"
     shutil.copytree(built.root / "chapters", tmp_path / "github" / name / "chapters")
