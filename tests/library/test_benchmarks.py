@@ -9,7 +9,16 @@ import pytest
 import aelib
 import benchmarks
 from aelib.settings import BACKENDS
-from benchmarks import burda2016, hinton2006, peers, speed, vincent2010
+from benchmarks import (
+    burda2016,
+    hinton2006,
+    one_class,
+    peers,
+    raschka,
+    restoration,
+    speed,
+    vincent2010,
+)
 
 
 @pytest.fixture
@@ -191,3 +200,59 @@ def test_vincent_table_on_digits(monkeypatch):
     assert all(0 < row["test_error"] < 20 for row in record["rows"])  # chance: 90
     share = record["rows"][0]["test_error"] / 100
     assert record["rows"][0]["half_width"] == pytest.approx(196 * (share * (1 - share) / 900) ** 0.5)
+
+
+def test_one_class_on_digits():
+    """Every score tells zeros from other digits."""
+    from sklearn.datasets import load_digits
+
+    x, y = load_digits(return_X_y=True)
+    x = x.astype(np.float32) / 16
+    found = one_class.measure(x[:1200], y[:1200], x[1200:], y[1200:], 0, 0, fit_size=90, code=8, epochs=60)
+    assert found.keys() == {
+        *("PCA residual", "Gaussian evidence", "Isolation Forest", "one-class SVM", "LOF"),
+        *("AE error", "AE code distance", "VAE evidence"),
+    }
+    json.dumps(found, allow_nan=False)
+    assert all(numbers["auroc"] > 0.9 for numbers in found.values())
+    assert {numbers["normal"] for numbers in found.values()} == {int(np.sum(y[1200:] == 0))}
+
+
+def test_one_class_counts_alarms_above_the_threshold():
+    held_out = np.arange(1.0, 100.0)  # 99 scores: the 95th is the threshold
+    test = np.array([0.0, 94.5, 95.5, 200.0, 95.0, 300.0])
+    is_anomaly = np.array([False, False, False, False, True, True])
+    numbers = one_class.judge(held_out, test, is_anomaly)
+    assert numbers["false_alarms"] == 2
+    assert numbers["expected_false_alarms"] == pytest.approx(4 * 0.05)
+    assert numbers["detected"] == 0.5
+    assert numbers["auroc"] == pytest.approx((2 + 4) / 8)
+
+
+def test_raschka_table_on_digits(monkeypatch):
+    from sklearn.datasets import load_digits
+
+    monkeypatch.setattr(raschka, "DEEP", (48,))
+    monkeypatch.setattr(raschka, "CODE", 16)
+    x, y = load_digits(return_X_y=True)
+    x = x.astype(np.float32) / 16
+    record = raschka.reproduce([x[:900], x[900:]], [y[:900], y[900:]], 2, 40, 45)
+    json.dumps(record, allow_nan=False)
+    pixels, pca, *networks = record["rows"]
+    assert [pixels["features"], pca["features"]] == ["pixels", "PCA"]
+    assert pixels["forests"][0]["test"] > 85
+    assert pca["forests"][0]["test"] > 80
+    assert [forest["trees"] for forest in pca["forests"]] == [40, 45]
+    best = max(networks, key=lambda row: row["forests"][0]["out_of_bag"])
+    assert record["chosen_out_of_bag"] == best["features"]
+    assert [len(row["forests"]) for row in networks] == [1 + (row is best) for row in networks]
+
+
+def test_restoration_on_digits():
+    rows = restoration.impute("digits", 300, levels=(0.3,))
+    psnr = {row["method"]: row["psnr"] for row in rows}
+    assert psnr["iterated regressions"] > psnr["mean"]
+    assert psnr["network"] > psnr["mean"]
+    sizes = restoration.inpaint("digits", 300, epochs=5)
+    assert [row["size"] for row in sizes] == [1, 2, 3, 4, 5]
+    assert all(np.isfinite(row["psnr"]) and row["ssim"] <= 1 for row in sizes)
