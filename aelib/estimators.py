@@ -36,8 +36,9 @@ class Autoencoder(BaseAutoencoder):
     penalty : L1, L2, KLSparsity, Contractive or Rate, optional
         Added to the loss.
     missing : {"refuse", "mask"}, default="refuse"
-        What NaN in the data is: an error, or a value that is not known, shown to the network as 0 and left
-        out of the loss. NaN after the end of a sequence, for `Recurrent`, needs no permission.
+        What NaN in the data is: an error, or a value that is not known, shown to the network as 0 (so scale
+        the data such that 0 is not a common value) and left out of the loss. NaN after the end of a
+        sequence, for `Recurrent`, needs no permission.
     optimizer : {"adam", "sgd"} or Adam or SGD, default="adam"
         How gradients move the weights.
     learning_rate : float or ExponentialDecay or CosineDecay, default=1e-3
