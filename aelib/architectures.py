@@ -77,10 +77,6 @@ class Dense(BaseEstimator):
         check_choice("activation", self.activation, ACTIVATIONS)
         check_choice("code_activation", self.code_activation, ACTIVATIONS)
         check_number("dropout", self.dropout, "[0, 1)")
-        if self.dropout > 0 and len(self.hidden) == 0:
-            raise ValueError(
-                f"dropout={self.dropout} acts on hidden layers, and there are none; add some, or leave it out"
-            )
 
     def plan(
         self,

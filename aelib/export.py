@@ -27,7 +27,7 @@ def export(estimator: "BaseAutoencoder", path: str | os.PathLike) -> tuple[Path,
     """Write a fitted estimator's encoder and decoder as ONNX files, both or none.
 
     Both compute in float32 and take any number of samples at once. The encoder's input "x" has the shape
-    (batch, *sample), its output "code" the shape (batch, code); a variational one gives the posterior mean,
+    (batch, ...), its output "code" the shape (batch, code); a variational one gives the posterior mean,
     and has a second output "standard_deviation". The decoder makes "reconstruction" of "code". Conditional
     models have a second input "condition" (batch, classes): 1 for the sample's class and 0 for all others, in
     the order of the metadata's entry "classes". The entries "class" and "settings" say what was trained;

@@ -283,10 +283,6 @@ BAD_SETTINGS = {
         {"architecture": aelib.Dense(code=2, dropout=1.0)},
         r"dropout must be a number in \[0, 1\), got 1.0",
     ),
-    "dropout without hidden layers": (
-        {"architecture": aelib.Dense(code=2, dropout=0.5)},
-        "dropout=0.5 acts on hidden layers, and there are none",
-    ),
     "backend": ({"backend": "jax"}, "unknown backend 'jax'; choose one of: 'torch', 'tensorflow'"),
     "device": ({"device": "tpu"}, "unknown device 'tpu'; choose one of: 'auto', 'cpu', 'cuda'"),
     "dtype": ({"dtype": "float16"}, "unknown dtype 'float16'; choose one of: 'float32', 'float64'"),
