@@ -16,12 +16,17 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
+from nbformat.v4 import new_output
 
 from booktools.address import ROOT, read_repository, write_address
 from booktools.environment import execution_environment
 from booktools.inline import Lesson, UnknownMarkupError
 from booktools.markdown import figure_caption, to_plain
 from booktools.references import collect_targets, load_bibliography
+
+# Seconds are others at every run, and a twin is the same at every run: such a cell's output is not stored.
+MEASURES_TIME = "# output not compared: times"
+NO_TIMES = "[Times: run the cell to measure them on your machine.]\n"
 
 SETUP = """\
 # @title Set-up: run this cell first {{ display-mode: "form" }}
@@ -155,6 +160,8 @@ def execute(twin: NotebookNode, folder: Path) -> None:
             cell.execution_count = count
             cell.metadata.pop("execution", None)  # the time of day
             cell.outputs = [_text_output(output, cell) for output in _merge_streams(cell.outputs)]
+            if cell.source.startswith(MEASURES_TIME):
+                cell.outputs = [new_output("stream", name="stdout", text=NO_TIMES)]
     twin.metadata.language_info = {"name": "python"}
 
 

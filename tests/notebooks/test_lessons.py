@@ -6,7 +6,7 @@ import re
 from lesson import KINDS, SECTIONS, Lesson, tags
 
 from booktools.markdown import find_raw
-from booktools.twins import make_twin, sources
+from booktools.twins import MEASURES_TIME, NO_TIMES, make_twin, sources
 
 # What may differ from run to run: DESIGN's list.
 REASONS = re.compile(r"version|time|memory|rounding|message")
@@ -25,6 +25,12 @@ def test_twin_shows_no_raw_myst(lesson: Lesson):
     for cell in lesson.twin.cells:
         if cell.cell_type == "markdown":
             assert find_raw(cell.source) is None
+
+
+def test_twin_stores_no_times(lesson: Lesson):
+    for cell in lesson.twin.cells:
+        if cell.source.startswith(MEASURES_TIME):
+            assert [output.text for output in cell.outputs] == [NO_TIMES]
 
 
 def test_twin_stores_no_images(lesson: Lesson):
