@@ -11,9 +11,10 @@ from aelib.equivalence import check_equivalence
 from aelib.estimators import Autoencoder
 from aelib.own_data import from_images, from_table
 from aelib.penalties import L1, L2, Contractive, KLSparsity, Rate
+from aelib.schedules import CosineDecay, ExponentialDecay, ReduceOnPlateau, StepDecay
 from aelib.settings import banner, configure
 from aelib.storage import load
-from aelib.training import SGD, Adam, CosineDecay, DivergenceError, EarlyStopping, ExponentialDecay, History
+from aelib.training import SGD, Adam, DivergenceError, EarlyStopping, History, WorkerLostError
 from aelib.variational import VariationalAutoencoder
 
 __version__ = "0.1.0"
@@ -40,9 +41,12 @@ __all__ = [
     "MissingBlock",
     "Rate",
     "Recurrent",
+    "ReduceOnPlateau",
     "SaltAndPepper",
+    "StepDecay",
     "UniformNoise",
     "VariationalAutoencoder",
+    "WorkerLostError",
     "banner",
     "check_equivalence",
     "compression",

@@ -119,7 +119,11 @@ def _run(
     model = clone(estimator).set_params(backend=backend, random_state=seed)
     x, condition = model._prepare(x, y)
     trainer = model._build_trainer(x, condition)
-    codes = np.random.default_rng(0).standard_normal((64, model._n_features_out)).astype(model.dtype_)
+    codes = (
+        np.random.default_rng(0)
+        .standard_normal((64, model._n_features_out))
+        .astype(settings.array_dtype(model.dtype_))
+    )
     few, classes = x[:64], None if condition is None else condition[:64]
     of_codes = None if condition is None else np.resize(condition, (64, condition.shape[1]))
     outputs = {
@@ -134,7 +138,7 @@ def _run(
     epochs = -(-steps // steps_per_epoch)
     curve = []
     for epoch in range(epochs):
-        rate = learning_rate_at(model.learning_rate, epoch, epochs)
+        rate = learning_rate_at(model.learning_rate, epoch, epochs, curve)
         order = epoch_order(model.seed_, epoch, len(x), model.shuffle)
         beta = beta_at(getattr(model, "beta", 1.0), getattr(model, "warm_up", 0), epoch)
         curve.append(trainer.train_epoch(order, noise_key(model.seed_, epoch), rate, beta)["loss"])

@@ -1,6 +1,8 @@
 """The autoencoder as a scikit-learn estimator: NumPy in, NumPy out, the framework behind it."""
 
 import dataclasses
+import os
+from collections.abc import Callable
 from typing import Self
 
 import numpy as np
@@ -12,7 +14,8 @@ from aelib.corruption import Corruption
 from aelib.layers import ACTIVATIONS, FillLayer, Plan
 from aelib.objectives import Reconstruction
 from aelib.penalties import KLSparsity, Penalty
-from aelib.training import SGD, Adam, CosineDecay, EarlyStopping, ExponentialDecay
+from aelib.schedules import Schedule
+from aelib.training import SGD, Adam, EarlyStopping
 
 LOSSES = ("squared_error", "binary_cross_entropy")
 
@@ -41,7 +44,7 @@ class Autoencoder(BaseAutoencoder):
         sequence, for `Recurrent`, needs no permission.
     optimizer : {"adam", "sgd"} or Adam or SGD, default="adam"
         How gradients move the weights.
-    learning_rate : float or ExponentialDecay or CosineDecay, default=1e-3
+    learning_rate : float, StepDecay, ExponentialDecay, CosineDecay or ReduceOnPlateau, default=1e-3
         A number, or a schedule over epochs.
     batch_size : int, default=128
         Samples per step.
@@ -59,8 +62,9 @@ class Autoencoder(BaseAutoencoder):
         Default: as `aelib.configure` or the environment say.
     device : {"auto", "cpu", "cuda"}, optional
         Default: likewise.
-    dtype : {"float32", "float64"}, optional
-        Default: float64 in the profile "reference", float32 in "full".
+    dtype : {"float32", "float64", "mixed_bfloat16"}, optional
+        Default: float64 in the profile "reference", float32 in "full". "mixed_bfloat16" computes the layers
+        in bfloat16, and keeps weights, losses and the optimiser's memory in float32.
 
     Attributes
     ----------
@@ -97,7 +101,7 @@ class Autoencoder(BaseAutoencoder):
         penalty: Penalty | None = None,
         missing: str = "refuse",
         optimizer: str | Adam | SGD = "adam",
-        learning_rate: float | ExponentialDecay | CosineDecay = 1e-3,
+        learning_rate: float | Schedule = 1e-3,
         batch_size: int = 128,
         epochs: int = 20,
         shuffle: bool = True,
@@ -127,7 +131,16 @@ class Autoencoder(BaseAutoencoder):
         self.device = device
         self.dtype = dtype
 
-    def fit(self, X: np.ndarray, y: object = None, *, validation_data: np.ndarray | None = None) -> Self:
+    def fit(
+        self,
+        X: np.ndarray,
+        y: object = None,
+        *,
+        validation_data: np.ndarray | None = None,
+        initial_weights: dict[str, np.ndarray] | None = None,
+        checkpoint: str | os.PathLike | None = None,
+        on_epoch: Callable[[Self], object] | None = None,
+    ) -> Self:
         """Train on `X` from new initial weights.
 
         Ctrl-C ends the training early: the estimator keeps the weights and the history of the epochs that
@@ -137,11 +150,20 @@ class Autoencoder(BaseAutoencoder):
         ----------
         X : array-like
             Training data; `Dense` takes the shape (samples, features), `Conv` (samples, height, width,
-            channels), `Recurrent` (samples, time, features).
+            channels), `Recurrent` (samples, time, features). A memory-mapped array, as
+            ``numpy.load(path, mmap_mode="r")`` returns it, is read batch by batch and never whole.
         y : None
             Ignored; there for scikit-learn's pipelines. The target of an autoencoder is `X` itself.
         validation_data : array-like of the same shape, optional
             Its loss is recorded after each epoch, and watched by early stopping.
+        initial_weights : dict of ndarray, optional
+            Weights to begin with, names and shapes as `get_weights` returns them. Default: drawn anew.
+        checkpoint : path, optional
+            A file that is written after each epoch. Where it is there already, training goes on from it, and
+            ends with the same weights, bit for bit, as if it had never been interrupted.
+        on_epoch : callable, optional
+            Called with the estimator after each epoch. What it raises ends the training; the estimator keeps
+            the weights of that epoch.
 
         Returns
         -------
@@ -158,9 +180,8 @@ class Autoencoder(BaseAutoencoder):
         X, _ = self._prepare(X)
         validation = None
         if validation_data is not None:
-            validation = self._validate(validation_data, reset=False), None
-            self._check_range(validation[0])
-        return self._fit(X, None, validation)
+            validation = self._validate(validation_data, reset=False, in_range=True), None
+        return self._fit(X, None, validation, initial_weights, checkpoint, on_epoch)
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Return the codes of `X`.
@@ -198,13 +219,12 @@ class Autoencoder(BaseAutoencoder):
         X = self._validate_fitted(X)
         reconstruction = self._apply("__call__", X)
         if self._is_recurrent:
-            reconstruction[np.isnan(X)] = np.nan
+            reconstruction[np.isnan(X[:])] = np.nan
         return reconstruction
 
     def score(self, X: np.ndarray, y: object = None) -> float:
         """Return the negative mean reconstruction loss of `X`, without corruption or penalty."""
-        X = self._validate_fitted(X)
-        self._check_range(X)
+        X = self._validate_fitted(X, in_range=True)
         objective = Reconstruction(self.loss, masked=self._is_masked)
         return -self._wing().engine.evaluate(self.network_, objective, X)["loss"]
 
@@ -267,17 +287,17 @@ class Autoencoder(BaseAutoencoder):
             self.code_corruption.check_shape((self._n_features_out,))
         return X, None
 
-    def _unusable(self, X: np.ndarray) -> np.ndarray:
+    def _unusable(self, X: np.ndarray, before: int) -> np.ndarray:
         if self.missing == "mask":
             return np.isinf(X)
         if not self._is_recurrent:
-            return super()._unusable(X)
+            return super()._unusable(X, before)
         unknown = np.isnan(X).all(axis=2)  # (samples, time)
         ended = np.logical_and.accumulate(unknown[:, ::-1], axis=1)[:, ::-1]
         if ended[:, 0].any():
             raise ValueError(
-                f"the sequence in row {np.flatnonzero(ended[:, 0])[0]} has length zero: all its steps are "
-                "NaN; leave it out"
+                f"the sequence in row {before + np.flatnonzero(ended[:, 0])[0]} has length zero: all its "
+                "steps are NaN; leave it out"
             )
         return ~np.isfinite(X) & ~ended[:, :, None]
 

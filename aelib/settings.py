@@ -19,7 +19,7 @@ from aelib.checks import check_choice
 BACKENDS = ("torch", "tensorflow")
 PROFILES = ("reference", "full")
 DEVICES = ("auto", "cpu", "cuda")
-DTYPES = ("float32", "float64")
+DTYPES = ("float32", "float64", "mixed_bfloat16")
 
 # The profile decides the default data set and precision.
 PROFILE_DATASET = {"reference": "digits", "full": "mnist"}
@@ -110,6 +110,11 @@ def resolve_dtype(dtype: str | np.dtype | type | None) -> str:
     name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
     check_choice("dtype", name, DTYPES)
     return name
+
+
+def array_dtype(dtype: str) -> str:
+    """Return the type of arrays and weights; "mixed_bfloat16" keeps them in float32."""
+    return "float32" if dtype == "mixed_bfloat16" else dtype
 
 
 def resolve_device(device: str | None, backend: str) -> str:

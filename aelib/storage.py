@@ -19,20 +19,22 @@ from aelib import settings
 from aelib.architectures import Conv, Dense, Recurrent
 from aelib.corruption import Downsampling, GaussianNoise, Masking, MissingBlock, SaltAndPepper, UniformNoise
 from aelib.penalties import L1, L2, Contractive, KLSparsity, Rate
-from aelib.training import SGD, Adam, CosineDecay, EarlyStopping, ExponentialDecay, History
+from aelib.schedules import CosineDecay, ExponentialDecay, ReduceOnPlateau, StepDecay
+from aelib.training import SGD, Adam, EarlyStopping, History
 
 if TYPE_CHECKING:
     from aelib.base import BaseAutoencoder
 
-FORMAT = "aelib-model"
-FORMAT_VERSION = 1
+KIND = "aelib-model"
+VERSION = 1
 _PARTS = {
     part.__name__: part
     for part in (
         *(Dense, Conv, Recurrent),
         *(GaussianNoise, Masking, SaltAndPepper, UniformNoise, Downsampling, MissingBlock),
         *(L1, L2, KLSparsity, Contractive, Rate),
-        *(Adam, SGD, ExponentialDecay, CosineDecay, EarlyStopping),
+        *(Adam, SGD, EarlyStopping),
+        *(StepDecay, ExponentialDecay, CosineDecay, ReduceOnPlateau),
     )
 }
 
@@ -47,10 +49,7 @@ def save(estimator: "BaseAutoencoder", path: str | os.PathLike) -> None:
     path : path
         The file; no ending is added.
     """
-    path = Path(path)
     metadata = {
-        "format": FORMAT,
-        "version": FORMAT_VERSION,
         "class": type(estimator).__name__,
         "settings": {name: to_json(value) for name, value in estimator.get_params(deep=False).items()},
         "sample_shape": list(estimator.sample_shape_),
@@ -62,8 +61,22 @@ def save(estimator: "BaseAutoencoder", path: str | os.PathLike) -> None:
         "classes": np.asarray(getattr(estimator, "classes_", [])).tolist(),
         "active_units": getattr(estimator, "active_units_", None),
     }
+    write(Path(path), KIND, VERSION, metadata, estimator.get_weights(), compressed=True)
+
+
+def write(
+    path: Path,
+    kind: str,
+    version: int,
+    metadata: dict[str, Any],
+    arrays: dict[str, np.ndarray],
+    *,
+    compressed: bool = False,
+) -> None:
+    """Write arrays, and what JSON can hold, to one npz file that `read` reads."""
     content = io.BytesIO()
-    np.savez_compressed(content, metadata=np.array(json.dumps(metadata)), **estimator.get_weights())
+    description = np.array(json.dumps({"format": kind, "version": version, **metadata}))
+    (np.savez_compressed if compressed else np.savez)(content, metadata=description, **arrays)
     write_whole(path, content.getvalue())
 
 
@@ -105,7 +118,7 @@ def load(
     from aelib.variational import VariationalAutoencoder
 
     estimators = {kind.__name__: kind for kind in (Autoencoder, VariationalAutoencoder)}
-    metadata, weights = _read(Path(path))
+    metadata, weights = read(Path(path), KIND, VERSION, "by Autoencoder.save")
     try:
         parameters = {name: _from_json(value) for name, value in metadata["settings"].items()}
         estimator = estimators[metadata["class"]](**parameters)
@@ -131,7 +144,8 @@ def load(
     return estimator
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def read(path: Path, kind: str, version: int, writer: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return the description and the arrays of a file that `write` wrote, or say what is wrong with it."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
@@ -140,15 +154,13 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         raise
     except Exception as error:  # a damaged file can fail in any way; each of them means the same
         raise ValueError(
-            f"{path} is not a whole file written by Autoencoder.save ({error}); it was cut short or altered, "
-            "or it is something else. Save the model again, or fetch the file again."
+            f"{path} is not a whole file written {writer} ({error}); it was cut short or altered, or it is "
+            "something else. Write it again, or fetch it again."
         ) from error
-    if not isinstance(metadata, dict) or metadata.get("format") != FORMAT:
-        raise ValueError(f"{path} is an npz file, but not one written by Autoencoder.save")
-    if metadata.get("version") != FORMAT_VERSION:
-        raise ValueError(
-            f"{path} has format version {metadata.get('version')!r}; this aelib reads {FORMAT_VERSION}"
-        )
+    if not isinstance(metadata, dict) or metadata.get("format") != kind:
+        raise ValueError(f"{path} is an npz file, but not one written {writer}")
+    if metadata.get("version") != version:
+        raise ValueError(f"{path} has format version {metadata.get('version')!r}; this aelib reads {version}")
     return metadata, arrays
 
 

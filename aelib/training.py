@@ -1,9 +1,9 @@
-"""The epoch loop and what steers it: optimisers, rates, early stopping, history. No framework here."""
+"""The epoch loop and what steers it: optimisers, early stopping, history. No framework here."""
 
 import math
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Protocol
@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from aelib.checks import check_number, check_positive_integer
+from aelib.schedules import Schedule
 
 Weights = dict[str, np.ndarray]
 
@@ -24,6 +25,10 @@ class DivergenceError(ArithmeticError):
     """The training loss stopped being a finite number."""
 
 
+class WorkerLostError(RuntimeError):
+    """Another process of a training that several share has ended."""
+
+
 class Trainer(Protocol):
     """What the loop needs of a wing's `engine.Trainer`."""
 
@@ -31,6 +36,12 @@ class Trainer(Protocol):
         self, order: np.ndarray, noise_key: int, rate: float, beta: float = 1.0
     ) -> dict[str, float]:
         """Visit all samples once and return the mean of the loss and of each of its parts."""
+
+    def get_state(self) -> Weights:
+        """Return copies of what the optimiser remembers."""
+
+    def set_state(self, state: Weights) -> None:
+        """Replace what the optimiser remembers."""
 
 
 class Model(Protocol):
@@ -120,47 +131,6 @@ class SGD(BaseEstimator):
         check_number("momentum", self.momentum, "[0, 1)")
 
 
-class _Schedule(BaseEstimator):
-    def __init__(self, initial: float, final: float):
-        self.initial = initial
-        self.final = final
-
-    def check(self) -> None:
-        """Raise a ValueError unless both rates are positive numbers."""
-        for name in ("initial", "final"):
-            check_number(f"the schedule's {name} rate", getattr(self, name), "(0, inf)")
-
-
-class ExponentialDecay(_Schedule):
-    """A learning rate that falls by the same factor every epoch, from `initial` to `final`.
-
-    Parameters
-    ----------
-    initial, final : float
-        Rate of the first and of the last epoch, both positive.
-    """
-
-    def rate(self, epoch: int, epochs: int) -> float:
-        """Return the rate of `epoch` (0 is the first) out of `epochs`."""
-        progress = epoch / max(epochs - 1, 1)
-        return self.initial * (self.final / self.initial) ** progress
-
-
-class CosineDecay(_Schedule):
-    """A learning rate that follows half a cosine from `initial` to `final` (Loshchilov & Hutter 2017).
-
-    Parameters
-    ----------
-    initial, final : float
-        Rate of the first and of the last epoch, both positive.
-    """
-
-    def rate(self, epoch: int, epochs: int) -> float:
-        """Return the rate of `epoch` (0 is the first) out of `epochs`."""
-        progress = epoch / max(epochs - 1, 1)
-        return self.final + (self.initial - self.final) * 0.5 * (1 + math.cos(math.pi * progress))
-
-
 class EarlyStopping(BaseEstimator):
     """Stop when the validation loss has not improved for `patience` epochs.
 
@@ -184,6 +154,18 @@ class EarlyStopping(BaseEstimator):
         check_positive_integer("patience", self.patience)
         check_number("min_delta", self.min_delta, "[0, inf)")
 
+    def best_epoch(self, losses: Sequence[float]) -> int | None:
+        """Return the last epoch that improved the loss, None before the first."""
+        best, best_loss = None, math.inf
+        for epoch, loss in enumerate(losses):
+            if loss < best_loss - self.min_delta:
+                best, best_loss = epoch, loss
+        return best
+
+    def is_over(self, losses: Sequence[float]) -> bool:
+        """Tell whether `patience` epochs have passed without improvement."""
+        return bool(losses) and len(losses) - 1 - self.best_epoch(losses) >= self.patience
+
 
 def check_learning_rate(learning_rate: object) -> None:
     """Raise an error unless `learning_rate` is a positive number or a schedule of positive ones."""
@@ -195,10 +177,12 @@ def check_learning_rate(learning_rate: object) -> None:
         raise ValueError(f"learning_rate must be a positive number or a schedule, got {learning_rate!r}")
 
 
-def learning_rate_at(learning_rate: float | ExponentialDecay | CosineDecay, epoch: int, epochs: int) -> float:
-    """Return the rate of `epoch` (0 is the first) from a number or a schedule."""
+def learning_rate_at(
+    learning_rate: float | Schedule, epoch: int, epochs: int, losses: Sequence[float] = ()
+) -> float:
+    """Return the rate of `epoch` (0 is the first) from a number or a schedule, which may watch losses."""
     if hasattr(learning_rate, "rate"):
-        return float(learning_rate.rate(epoch, epochs))
+        return float(learning_rate.rate(epoch, epochs, losses))
     return float(learning_rate)
 
 
@@ -232,15 +216,16 @@ def run_epochs(
     validation_loss: Callable[[], float] | None,
     history: History,
     epochs: int,
-    learning_rate: float | ExponentialDecay | CosineDecay,
+    learning_rate: float | Schedule,
     beta: float,
     warm_up: int,
     early_stopping: EarlyStopping | None,
     shuffle: bool,
     seed: int,
-    on_epoch: Callable[[], object],
+    best: Weights | None,
+    on_epoch: Callable[[Weights], object],
 ) -> None:
-    """Train for `epochs`, filling `history`; always leaves the model with weights that can be used.
+    """Train until `history` has `epochs` epochs; always leaves the model with weights that can be used.
 
     Parameters
     ----------
@@ -253,39 +238,38 @@ def run_epochs(
     validation_loss : callable or None
         Returns the loss on the validation data.
     history : History
-        Appended to, epoch by epoch.
+        Appended to, epoch by epoch; a run that is resumed brings that of its first part.
     epochs, learning_rate, beta, warm_up, early_stopping, shuffle, seed
         As in the estimators.
+    best : dict of ndarray or None
+        A resumed run's weights of the best epoch so far.
     on_epoch : callable
-        Called after every epoch; moves the progress bar.
+        Called after every epoch with the weights of the best epoch so far.
 
     Raises
     ------
     DivergenceError
         At the first epoch with a loss that is not finite; the weights before it are restored.
     """
-    good = best = model.get_weights()
-    best_loss, best_epoch = math.inf, None
+    good = model.get_weights()
+    best = good if best is None else best
     try:
-        for epoch in range(epochs):
-            rate = learning_rate_at(learning_rate, epoch, epochs)
+        for epoch in range(len(history.loss), epochs):
+            if early_stopping is not None and early_stopping.is_over(history.val_loss):
+                break
+            rate = learning_rate_at(learning_rate, epoch, epochs, history.val_loss or history.loss)
             order = epoch_order(seed, epoch, samples, shuffle)
             terms = trainer.train_epoch(order, noise_key(seed, epoch), rate, beta_at(beta, warm_up, epoch))
             val_loss = None if validation_loss is None else validation_loss()
             losses = terms["loss"], 0.0 if val_loss is None else val_loss
             weights = model.get_weights()
             if not np.isfinite(losses).all() or not all(np.isfinite(w).all() for w in weights.values()):
-                model.set_weights(good)
                 raise DivergenceError(_divergence_message(epoch, losses, rate))
             history.append(terms, val_loss, rate)
             good = weights
-            on_epoch()
-            if early_stopping is None:
-                continue
-            if val_loss < best_loss - early_stopping.min_delta:
-                best, best_loss, best_epoch = weights, val_loss, epoch
-            elif epoch - best_epoch >= early_stopping.patience:
-                break
+            if early_stopping is not None and early_stopping.best_epoch(history.val_loss) == epoch:
+                best = weights
+            on_epoch(best)
     except KeyboardInterrupt:
         model.set_weights(good)
         warnings.warn(
@@ -293,9 +277,12 @@ def run_epochs(
             f"weights and the history of the {len(history.loss)} epochs that were completed",
             stacklevel=3,
         )
-    if early_stopping is not None and early_stopping.restore_best and best_epoch is not None:
+    except Exception:
+        model.set_weights(good)
+        raise
+    if early_stopping is not None and early_stopping.restore_best and history.val_loss:
         model.set_weights(best)
-        history.best_epoch = best_epoch
+        history.best_epoch = early_stopping.best_epoch(history.val_loss)
 
 
 def _divergence_message(epoch: int, losses: tuple[float, float], rate: float) -> str:

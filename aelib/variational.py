@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Self
 
@@ -9,13 +10,14 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from aelib import metrics
+from aelib import metrics, settings
 from aelib.architectures import Architecture
 from aelib.base import BaseAutoencoder
 from aelib.checks import check_choice, check_integer, check_number, check_positive_integer
 from aelib.layers import Plan
 from aelib.objectives import Evidence
-from aelib.training import SGD, Adam, CosineDecay, EarlyStopping, ExponentialDecay
+from aelib.schedules import Schedule
+from aelib.training import SGD, Adam, EarlyStopping
 
 LIKELIHOODS = ("bernoulli", "gaussian")
 OBJECTIVES = ("elbo", "iwae")
@@ -56,7 +58,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         afterwards.
     optimizer : {"adam", "sgd"} or Adam or SGD, default="adam"
         How gradients move the weights.
-    learning_rate : float or ExponentialDecay or CosineDecay, default=1e-3
+    learning_rate : float, StepDecay, ExponentialDecay, CosineDecay or ReduceOnPlateau, default=1e-3
         A number, or a schedule over epochs.
     batch_size : int, default=128
         Samples per step.
@@ -74,8 +76,9 @@ class VariationalAutoencoder(BaseAutoencoder):
         Default: as `aelib.configure` or the environment say.
     device : {"auto", "cpu", "cuda"}, optional
         Default: likewise.
-    dtype : {"float32", "float64"}, optional
-        Default: float64 in the profile "reference", float32 in "full".
+    dtype : {"float32", "float64", "mixed_bfloat16"}, optional
+        Default: float64 in the profile "reference", float32 in "full". "mixed_bfloat16" computes the layers
+        in bfloat16, and keeps weights, losses and the optimiser's memory in float32.
 
     Attributes
     ----------
@@ -122,7 +125,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         binarise: str | None = None,
         condition: str | None = None,
         optimizer: str | Adam | SGD = "adam",
-        learning_rate: float | ExponentialDecay | CosineDecay = 1e-3,
+        learning_rate: float | Schedule = 1e-3,
         batch_size: int = 128,
         epochs: int = 20,
         shuffle: bool = True,
@@ -161,6 +164,9 @@ class VariationalAutoencoder(BaseAutoencoder):
         y: np.ndarray | None = None,
         *,
         validation_data: np.ndarray | tuple[np.ndarray, np.ndarray] | None = None,
+        initial_weights: dict[str, np.ndarray] | None = None,
+        checkpoint: str | os.PathLike | None = None,
+        on_epoch: Callable[[Self], object] | None = None,
     ) -> Self:
         """Train on `X` from new initial weights.
 
@@ -170,11 +176,20 @@ class VariationalAutoencoder(BaseAutoencoder):
         Parameters
         ----------
         X : array-like, shape (samples, features) or (samples, height, width, channels)
-            Training data.
+            Training data. A memory-mapped array, as ``numpy.load(path, mmap_mode="r")`` returns it, is read
+            batch by batch and never whole.
         y : array-like, shape (samples,), optional
             Classes; used with ``condition="class"``, else ignored.
         validation_data : array-like, or tuple of data and classes, optional
             Its loss, at the final beta, is recorded after each epoch, and watched by early stopping.
+        initial_weights : dict of ndarray, optional
+            Weights to begin with, names and shapes as `get_weights` returns them. Default: drawn anew.
+        checkpoint : path, optional
+            A file that is written after each epoch. Where it is there already, training goes on from it, and
+            ends with the same weights, bit for bit, as if it had never been interrupted.
+        on_epoch : callable, optional
+            Called with the estimator after each epoch. What it raises ends the training; the estimator keeps
+            the weights of that epoch.
 
         Returns
         -------
@@ -193,10 +208,10 @@ class VariationalAutoencoder(BaseAutoencoder):
         validation = None
         if validation_data is not None:
             x, classes = validation_data if isinstance(validation_data, tuple) else (validation_data, None)
-            x = self._validate(x, reset=False)
-            self._check_range(x)
+            x = self._validate(x, reset=False, in_range=True)
             validation = x, self._one_hot(classes, len(x), "validation_data=(X, y)")
-        self._fit(X, condition, validation, beta=self.beta, warm_up=self.warm_up)
+        options = {"beta": self.beta, "warm_up": self.warm_up}
+        self._fit(X, condition, validation, initial_weights, checkpoint, on_epoch, **options)
         part = slice(_ROWS_FOR_COLLAPSE)
         means = self._apply("encode", X[part], None if condition is None else condition[part])
         self.active_units_ = metrics.active_units(means)
@@ -345,8 +360,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         self, X: np.ndarray, samples: int, condition: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         check_positive_integer("samples", samples)
-        X = self._validate_fitted(X)
-        self._check_range(X)
+        X = self._validate_fitted(X, in_range=True)
         condition = self._one_hot(condition, len(X))
         engine = self._wing().engine
         return engine.evidence_bounds(self.network_, self._objective(), X, condition, samples)
@@ -405,7 +419,7 @@ class VariationalAutoencoder(BaseAutoencoder):
         unknown = np.setdiff1d(condition, self.classes_)
         if len(unknown):
             raise ValueError(f"unknown classes {unknown.tolist()}; known: {self.classes_.tolist()}")
-        return (condition[:, None] == self.classes_).astype(self.dtype_)
+        return (condition[:, None] == self.classes_).astype(settings.array_dtype(self.dtype_))
 
     def _check_settings(self) -> None:
         super()._check_settings()
@@ -451,7 +465,9 @@ class VariationalAutoencoder(BaseAutoencoder):
         if not hasattr(os, "sysconf"):
             return
         features = int(np.prod(self.sample_shape_))
-        needed = self.batch_size * self.samples * features * np.dtype(self.dtype_).itemsize
+        needed = (
+            self.batch_size * self.samples * features * np.dtype(settings.array_dtype(self.dtype_)).itemsize
+        )
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         if needed > memory:
             raise ValueError(

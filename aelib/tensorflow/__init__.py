@@ -14,4 +14,9 @@ from aelib.tensorflow import engine, losses, networks, random
 # TF32 keeps 10 bits of the fraction; ask for it after this import if speed matters more than agreement.
 tf.config.experimental.enable_tensor_float_32_execution(False)
 
-__all__ = ["engine", "losses", "networks", "random"]
+__all__ = ["engine", "losses", "networks", "random", "trainer_kind"]
+
+
+def trainer_kind(device: str) -> type[engine.Trainer]:
+    """Return the engine to train with on `device`, "cpu" or "cuda"."""
+    return engine.Trainer

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow import Tensor
 
+from aelib.files import FileRows
 from aelib.objectives import Evidence, Objective
 from aelib.tensorflow.losses import draw_codes, gaussian_kl, log_density_ratio, log_likelihood, loss_terms
 from aelib.tensorflow.networks import Autoencoder, VariationalAutoencoder, named_weights
@@ -36,8 +37,8 @@ class Trainer:
     ----------
     network : Autoencoder
         Is changed in place.
-    x : ndarray, shape (samples, ...)
-        The training data.
+    x : ndarray or FileRows, shape (samples, ...)
+        The training data; a file's rows are read batch by batch.
     objective : Objective
         What is minimised.
     optimizer : Adam or SGD
@@ -48,10 +49,12 @@ class Trainer:
         The samples' classes, one-hot.
     """
 
+    is_first = True  # of the processes that share a training: the one that writes files
+
     def __init__(
         self,
         network: Autoencoder,
-        x: np.ndarray,
+        x: np.ndarray | FileRows,
         *,
         objective: Objective,
         optimizer: Adam | SGD,
@@ -62,8 +65,9 @@ class Trainer:
         self.objective = objective
         self.batch_size = batch_size
         self.device = _device_of(network)
+        self.dtype = tf.as_dtype(x.dtype)
         with tf.device(self.device):
-            self.x = tf.constant(x)
+            self.x = x if isinstance(x, FileRows) else tf.constant(x)
             self.condition = None if condition is None else tf.constant(condition)
             self.optimizer = make_optimizer(network, optimizer)
             self.run_epoch = self._compile_epoch()
@@ -74,19 +78,20 @@ class Trainer:
         """Visit all samples once in the given order and return the mean of the loss and of each part."""
         with tf.device(self.device):
             key = tf.constant(noise_key, tf.uint32)
-            rate, beta = tf.constant(rate, self.x.dtype), tf.constant(beta, self.x.dtype)
-            totals = self.run_epoch(tf.constant(order, tf.int64), key, rate, beta)
+            rate, beta = tf.constant(rate, self.dtype), tf.constant(beta, self.dtype)
+            try:
+                totals = self.run_epoch(tf.constant(order, tf.int64), key, rate, beta)
+            except tf.errors.UnknownError:
+                if isinstance(self.x, FileRows):
+                    self.x.check()  # what went wrong while reading, in Python's words
+                raise
         return {name: float(total) / len(order) for name, total in totals.items()}
 
     def _compile_epoch(self) -> Callable[..., dict[str, Tensor]]:
         """Compile a whole epoch: the steps by XLA, their loop as a graph. Python is not asked in between."""
-        samples, batch_size, dtype = len(self.x), self.batch_size, self.x.dtype
+        samples, batch_size, dtype = len(self.x), self.batch_size, self.dtype
         steps, rest = divmod(samples, batch_size)
         key, number = tf.TensorSpec((), tf.uint32), tf.TensorSpec((), dtype)
-
-        def part(rows: Tensor) -> tuple[Tensor, Tensor | None]:
-            condition = None if self.condition is None else tf.gather(self.condition, rows)
-            return tf.gather(self.x, rows), condition
 
         if steps:
             rows = tf.TensorSpec((batch_size,), tf.int64)
@@ -100,7 +105,7 @@ class Trainer:
         def run_epoch(order: Tensor, key: Tensor, rate: Tensor, beta: Tensor) -> dict[str, Tensor]:
             def add_step(i: Tensor, totals: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
                 rows = order[i * batch_size : (i + 1) * batch_size]
-                batch, condition = part(rows)
+                batch, condition = self.part(rows)
                 terms = step(batch, Noise(key, rows), rate, beta, condition)
                 return i + 1, {name: total + terms[name] * batch_size for name, total in totals.items()}
 
@@ -112,13 +117,22 @@ class Trainer:
                 )
             if rest:  # weighted: the last batch is smaller
                 rows = tf.ensure_shape(order[samples - rest :], (rest,))
-                batch, condition = part(rows)
+                batch, condition = self.part(rows)
                 terms = self.step(batch, Noise(key, rows), rate, beta, condition)
                 totals = {name: totals.get(name, 0.0) + value * rest for name, value in terms.items()}
             return totals
 
         order = tf.TensorSpec((samples,), tf.int64)
         return tf.function(run_epoch, autograph=False).get_concrete_function(order, key, number, number)
+
+    def part(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the samples of the given numbers, (batch, ...), and their classes."""
+        if isinstance(self.x, FileRows):  # the one place where the epoch's graph asks Python
+            batch = tf.numpy_function(self.x.__getitem__, [rows], self.dtype, stateful=False)
+            batch = tf.ensure_shape(batch, (*rows.shape, *self.x.shape[1:]))
+        else:
+            batch = tf.gather(self.x, rows)
+        return batch, None if self.condition is None else tf.gather(self.condition, rows)
 
     def step(
         self, batch: Tensor, noise: Noise, rate: Tensor, beta: Tensor, condition: Tensor | None
@@ -130,6 +144,16 @@ class Trainer:
             )
         self.optimizer.step(tape.gradient(terms["loss"], self.optimizer.weights), rate)
         return terms
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Return copies of what the optimiser remembers of each weight, canonical names and layout."""
+        memory = optimizer_memory(self.network, self.optimizer)
+        return {name: np.array(variable.numpy()) for name, variable in memory.items()}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Replace what the optimiser remembers."""
+        for name, variable in optimizer_memory(self.network, self.optimizer).items():
+            variable.assign(state[name].astype(variable.dtype.as_numpy_dtype))
 
 
 class AdamOptimizer:
@@ -180,10 +204,23 @@ def make_optimizer(network: Autoencoder, settings: Adam | SGD) -> AdamOptimizer 
     return AdamOptimizer(weights, settings) if isinstance(settings, Adam) else SGDOptimizer(weights, settings)
 
 
+def optimizer_memory(network: Autoencoder, optimizer: AdamOptimizer | SGDOptimizer) -> dict[str, tf.Variable]:
+    """Return what the optimiser remembers, by names such as "first.encoder.0.kernel": to read or to fill."""
+    names, memory = list(named_weights(network)), {}
+    if isinstance(optimizer, AdamOptimizer):
+        kinds = {"first": optimizer.first, "second": optimizer.second}
+        memory = {f"steps.{name}": optimizer.steps for name in names}
+    else:
+        kinds = {"velocity": optimizer.velocities}
+    for kind, variables in kinds.items():
+        memory |= {f"{kind}.{name}": variable for name, variable in zip(names, variables, strict=True)}
+    return memory
+
+
 def evaluate(
     network: Autoencoder,
     objective: Objective,
-    x: np.ndarray,
+    x: np.ndarray | FileRows,
     condition: np.ndarray | None = None,
     beta: float = 1.0,
 ) -> dict[str, float]:
@@ -204,11 +241,14 @@ def apply(
     network: Autoencoder, method: str, x: np.ndarray, condition: np.ndarray | None = None
 ) -> np.ndarray:
     """Call a method of the network, "encode", "decode" or "__call__", on an array, part by part."""
-    parts = [
-        getattr(network, method)(batch, condition=classes).numpy()
-        for batch, classes, _ in _batches(network, x, condition, ROWS_AT_ONCE)
-    ]
-    return np.concatenate(parts)
+    outputs, done = None, 0
+    for batch, classes, _ in _batches(network, x, condition, ROWS_AT_ONCE):
+        part = getattr(network, method)(batch, condition=classes).numpy()
+        if outputs is None:  # all at once: small arrays between large ones would leave holes in the memory
+            outputs = np.empty((len(x), *part.shape[1:]), part.dtype)
+        outputs[done : done + len(part)] = part
+        done += len(part)
+    return outputs
 
 
 def posterior(

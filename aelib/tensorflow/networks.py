@@ -250,23 +250,24 @@ class Autoencoder(keras.Model):
         self.decoder = [built[spec.name] for spec in plan.decoder]
         self.code = plan.code
         self.output_activation = plan.output_activation
+        self.is_mixed = dtype == "mixed_bfloat16"
         self.built = True
+
+    def run(self, layers: list[keras.layers.Layer], x: Tensor, noise: Noise | None) -> Tensor:
+        """Return what the layers make of `x` (batch, ...); in mixed precision they compute in bfloat16."""
+        for layer in layers:
+            x = layer(x, noise)
+        return tf.cast(x, tf.float32) if self.is_mixed else x
 
     def encode(self, x: Tensor, noise: Noise | None = None, condition: Tensor | None = None) -> Tensor:
         """Return the codes (batch, code) of `x` (batch, ...)."""
-        x = append_condition(x, condition)
-        for layer in self.encoder:
-            x = layer(x, noise)
-        return x
+        return self.run(self.encoder, append_condition(x, condition), noise)
 
     def decode_logits(
         self, code: Tensor, noise: Noise | None = None, condition: Tensor | None = None
     ) -> Tensor:
         """Return what the output activation is applied to, (batch, ...)."""
-        x = append_condition(code, condition)
-        for layer in self.decoder:
-            x = layer(x, noise)
-        return x
+        return self.run(self.decoder, append_condition(code, condition), noise)
 
     def decode(self, code: Tensor, noise: Noise | None = None, condition: Tensor | None = None) -> Tensor:
         """Return the reconstructions (batch, ...) of codes (batch, code)."""

@@ -68,7 +68,8 @@ def normal(noise: Noise, stream: str, columns: int, dtype: tf.DType) -> Tensor:
 
 def dropout(x: Tensor, rate: float, noise: Noise, stream: str) -> Tensor:
     """Zero a fraction `rate` of `x` (batch, columns) and scale up the rest, so that the mean stays."""
-    keep = uniform(noise, stream, x.shape[1], x.dtype) >= tf.constant(rate, x.dtype)
+    dtype = tf.float32 if x.dtype == tf.bfloat16 else x.dtype  # 24 bits do not fit a bfloat16
+    keep = uniform(noise, stream, x.shape[1], dtype) >= tf.constant(rate, dtype)
     return tf.where(keep, x / tf.constant(1.0 - rate, x.dtype), tf.zeros_like(x))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aelib.files import FileRows
 from aelib.objectives import Evidence, Objective
 from aelib.torch.losses import draw_codes, gaussian_kl, log_density_ratio, log_likelihood, loss_terms
 from aelib.torch.networks import Autoencoder, VariationalAutoencoder, named_weights
@@ -18,6 +19,11 @@ from aelib.training import EVALUATION_KEY, SGD, Adam
 ROWS_AT_ONCE = 8192
 # Codes drawn at once for each row when many are asked for.
 SAMPLES_AT_ONCE = 64
+# PyTorch's names of what an optimiser remembers of each weight, and ours.
+MEMORY = {
+    torch.optim.Adam: {"exp_avg": "first", "exp_avg_sq": "second"},
+    torch.optim.SGD: {"momentum_buffer": "velocity"},
+}
 
 
 def framework_version() -> str:
@@ -48,8 +54,8 @@ class Trainer:
     ----------
     network : Autoencoder
         Is changed in place.
-    x : ndarray, shape (samples, ...)
-        The training data.
+    x : ndarray or FileRows, shape (samples, ...)
+        The training data; a file's rows are read batch by batch.
     objective : Objective
         What is minimised.
     optimizer : Adam or SGD
@@ -60,10 +66,12 @@ class Trainer:
         The samples' classes, one-hot.
     """
 
+    is_first = True  # of the processes that share a training: the one that writes files
+
     def __init__(
         self,
         network: Autoencoder,
-        x: np.ndarray,
+        x: np.ndarray | FileRows,
         *,
         objective: Objective,
         optimizer: Adam | SGD,
@@ -74,7 +82,8 @@ class Trainer:
         self.objective = objective
         self.batch_size = batch_size
         self.device = next(network.parameters()).device
-        self.x = torch.tensor(x, device=self.device)  # a copy: the caller may change the array
+        # A copy: the caller may change the array.
+        self.x = x if isinstance(x, FileRows) else torch.tensor(x, device=self.device)
         self.condition = None if condition is None else torch.tensor(condition, device=self.device)
         self.optimizer = make_optimizer(network, optimizer)
 
@@ -82,17 +91,28 @@ class Trainer:
         self, order: np.ndarray, noise_key: int, rate: float, beta: float = 1.0
     ) -> dict[str, float]:
         """Visit all samples once in the given order and return the mean of the loss and of each part."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self.set_rate(rate)
         totals: dict[str, Tensor] = {}
         with fast_arithmetic():
             for rows in torch.as_tensor(order, device=self.device).split(self.batch_size):
-                batch = self.x.index_select(0, rows)
-                condition = None if self.condition is None else self.condition.index_select(0, rows)
+                batch, condition = self.part(rows)
                 terms = self.step(batch, Noise(noise_key, rows), beta, condition)
                 for name, value in terms.items():  # weighted: the last batch may be smaller
                     totals[name] = totals.get(name, 0.0) + value.detach() * len(rows)
         return {name: float(total) / len(order) for name, total in totals.items()}
+
+    def set_rate(self, rate: float) -> None:
+        """Set the learning rate of the next steps."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+
+    def part(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the samples of the given numbers, (batch, ...), and their classes."""
+        if isinstance(self.x, FileRows):
+            batch = torch.from_numpy(self.x[rows.numpy(force=True)]).to(self.device)
+        else:
+            batch = self.x.index_select(0, rows)
+        return batch, None if self.condition is None else self.condition.index_select(0, rows)
 
     def step(self, batch: Tensor, noise: Noise, beta: float, condition: Tensor | None) -> dict[str, Tensor]:
         """Take one optimiser step on a batch (batch, ...) and return the loss before it, and its parts."""
@@ -104,20 +124,54 @@ class Trainer:
         self.optimizer.step()
         return terms
 
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Return copies of what the optimiser remembers of each weight, canonical names and layout."""
+        return {
+            name: np.array(tensor.numpy(force=True), order="C")
+            for name, tensor in optimizer_memory(self.network, self.optimizer).items()
+        }
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Replace what the optimiser remembers."""
+        for name, tensor in optimizer_memory(self.network, self.optimizer).items():
+            tensor.copy_(torch.as_tensor(state[name]))
+
 
 def make_optimizer(network: Autoencoder, settings: Adam | SGD) -> torch.optim.Optimizer:
     """Return PyTorch's optimiser for the settings; the rate is set at the start of every epoch."""
+    weights = [weight for weight, _ in named_weights(network).values()]
     if isinstance(settings, Adam):
-        betas = (settings.beta_1, settings.beta_2)
-        return torch.optim.Adam(network.parameters(), betas=betas, eps=settings.epsilon, fused=True)
-    return torch.optim.SGD(network.parameters(), momentum=settings.momentum, fused=True)
+        betas, on_gpu = (settings.beta_1, settings.beta_2), weights[0].is_cuda
+        optimizer = torch.optim.Adam(
+            weights, betas=betas, eps=settings.epsilon, fused=True, capturable=on_gpu
+        )
+    else:
+        optimizer = torch.optim.SGD(weights, momentum=settings.momentum, fused=True)
+    for weight in weights:  # what PyTorch would do in the first step: here, so that it can be saved before
+        optimizer.state[weight] = {name: torch.zeros_like(weight) for name in MEMORY[type(optimizer)]}
+        if isinstance(settings, Adam):
+            optimizer.state[weight]["step"] = torch.zeros((), device=weight.device)
+    return optimizer
+
+
+def optimizer_memory(network: Autoencoder, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return what the optimiser remembers, by names such as "first.encoder.0.kernel": to read or to fill."""
+    memory = {}
+    for name, (weight, axes) in named_weights(network).items():
+        state = optimizer.state[weight]
+        memory |= {
+            f"{ours}.{name}": state[theirs].permute(axes) for theirs, ours in MEMORY[type(optimizer)].items()
+        }
+        if "step" in state:
+            memory[f"steps.{name}"] = state["step"]
+    return memory
 
 
 @torch.no_grad()
 def evaluate(
     network: Autoencoder,
     objective: Objective,
-    x: np.ndarray,
+    x: np.ndarray | FileRows,
     condition: np.ndarray | None = None,
     beta: float = 1.0,
 ) -> dict[str, float]:
@@ -137,11 +191,14 @@ def apply(
     network: Autoencoder, method: str, x: np.ndarray, condition: np.ndarray | None = None
 ) -> np.ndarray:
     """Call a method of the network, "encode", "decode" or "__call__", on an array, part by part."""
-    parts = [
-        getattr(network, method)(batch, condition=classes).cpu().numpy()
-        for batch, classes, _ in _batches(network, x, condition, ROWS_AT_ONCE)
-    ]
-    return np.concatenate(parts)
+    outputs, done = None, 0
+    for batch, classes, _ in _batches(network, x, condition, ROWS_AT_ONCE):
+        part = getattr(network, method)(batch, condition=classes).cpu().numpy()
+        if outputs is None:  # all at once: small arrays between large ones would leave holes in the memory
+            outputs = np.empty((len(x), *part.shape[1:]), part.dtype)
+        outputs[done : done + len(part)] = part
+        done += len(part)
+    return outputs
 
 
 @torch.no_grad()

@@ -1,5 +1,7 @@
 """Networks built from a plan: the layers, the autoencoder, its weights under canonical names."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -221,22 +223,24 @@ class Autoencoder(nn.Module):
         self.decoder = nn.ModuleList(built[spec.name] for spec in plan.decoder)
         self.code = plan.code
         self.output_activation = plan.output_activation
+        self.is_mixed = False
+
+    def run(self, layers: nn.ModuleList, x: Tensor, noise: Noise | None) -> Tensor:
+        """Return what the layers make of `x` (batch, ...); in mixed precision they compute in bfloat16."""
+        with torch.autocast(x.device.type, torch.bfloat16) if self.is_mixed else nullcontext():
+            for layer in layers:
+                x = layer(x, noise)
+        return x.float() if self.is_mixed else x
 
     def encode(self, x: Tensor, noise: Noise | None = None, condition: Tensor | None = None) -> Tensor:
         """Return the codes (batch, code) of `x` (batch, ...)."""
-        x = append_condition(x, condition)
-        for layer in self.encoder:
-            x = layer(x, noise)
-        return x
+        return self.run(self.encoder, append_condition(x, condition), noise)
 
     def decode_logits(
         self, code: Tensor, noise: Noise | None = None, condition: Tensor | None = None
     ) -> Tensor:
         """Return what the output activation is applied to, (batch, ...)."""
-        x = append_condition(code, condition)
-        for layer in self.decoder:
-            x = layer(x, noise)
-        return x
+        return self.run(self.decoder, append_condition(code, condition), noise)
 
     def decode(self, code: Tensor, noise: Noise | None = None, condition: Tensor | None = None) -> Tensor:
         """Return the reconstructions (batch, ...) of codes (batch, code)."""
@@ -270,7 +274,8 @@ class VariationalAutoencoder(Autoencoder):
 def build_network(plan: Plan, dtype: str, device: str, *, variational: bool = False) -> Autoencoder:
     """Build the network of a plan on a device; its weights are set by `set_weights`."""
     network = VariationalAutoencoder(plan) if variational else Autoencoder(plan)
-    network = network.to(device=device, dtype=getattr(torch, dtype))
+    network.is_mixed = dtype == "mixed_bfloat16"
+    network = network.to(device=device, dtype=torch.float32 if network.is_mixed else getattr(torch, dtype))
     return network.to(memory_format=torch.channels_last)  # as the views above leave the data
 
 

@@ -74,7 +74,8 @@ def normal(noise: Noise, stream: str, columns: int, dtype: torch.dtype) -> Tenso
 
 def dropout(x: Tensor, rate: float, noise: Noise, stream: str) -> Tensor:
     """Zero a fraction `rate` of `x` (batch, columns) and scale up the rest, so that the mean stays."""
-    keep = uniform(noise, stream, x.shape[1], x.dtype) >= rate
+    dtype = torch.float32 if x.dtype == torch.bfloat16 else x.dtype  # 24 bits do not fit a bfloat16
+    keep = uniform(noise, stream, x.shape[1], dtype) >= rate
     return torch.where(keep, x / (1.0 - rate), 0.0)
 
 
