@@ -52,7 +52,7 @@ if not os.path.isfile("../aelib/__init__.py"):
         shutil.unpack_archive("lessons.zip")
     if importlib.util.find_spec("aelib") is None:
         %pip install -q --no-deps ./{{folder}}
-    for package in ("pooch", "constriction"):
+    for package in {packages}:
         if importlib.util.find_spec(package) is None:
             %pip install -q {{package}}
     os.chdir(folder + "/{folder}")
@@ -85,7 +85,11 @@ def make_twin(path: Path) -> NotebookNode:
         else:
             cells += _code(cell, lesson)
     setup = SETUP.format(
-        address=address, branch=branch, name=address.rsplit("/", 1)[1], folder=path.parent.name
+        address=address,
+        branch=branch,
+        name=address.rsplit("/", 1)[1],
+        folder=path.parent.name,
+        packages=_packages_colab_lacks("".join(cell.source for cell in cells)),
     )
     cells.insert(1, nbformat.v4.new_code_cell(setup, metadata={"tags": ["setup"]}))
     _name_cells(cells)
@@ -105,6 +109,14 @@ def _split(text: str) -> list[str]:
             parts.append([])
         parts[-1].append(line)
     return ["\n".join(part).strip() for part in parts]
+
+
+def _packages_colab_lacks(text: str) -> str:
+    """Return the packages that a lesson needs and Colab does not bring, as Python writes them."""
+    packages = ["pooch", "constriction"]
+    if "optuna" in text:
+        packages.append("optuna")
+    return "(" + ", ".join(f'"{package}"' for package in packages) + ")"
 
 
 def _markdown(source: str) -> NotebookNode:
