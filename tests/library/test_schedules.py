@@ -43,9 +43,9 @@ def test_warm_up_rises_in_equal_steps_and_the_cosine_takes_over():
 
 def test_a_plateau_reduces_the_rate_and_patience_is_counted_anew():
     schedule = aelib.ReduceOnPlateau(1.0, factor=0.5, patience=2, min_delta=0.1, minimum=0.3)
-    losses = [5.0, 4.0, 3.95, 3.95, 3.95, 3.0, 3.0, 3.0, 3.0, 3.0]
-    #  best:  5    4   (not by more than 0.1: two epochs)  3   two epochs ...
-    assert rates(schedule, 11, losses) == [1.0, 1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.3, 0.3, 0.3]
+    # Best:   5    4    4   3.5, and then no improvement by more than 0.1
+    losses = [5.0, 4.0, 3.95, 3.5, 3.45, 3.45, 3.45, 3.45]
+    assert rates(schedule, 9, losses) == [1.0] * 6 + [0.5] * 2 + [0.3]
 
 
 def test_only_losses_of_earlier_epochs_count():
