@@ -1,4 +1,4 @@
-# make book · make serve · make test · make notebooks · make check-lesson · make bench · make lint · make fork
+# make book · make serve · make test · make notebooks · make check-lesson · make bench · make search · make lint · make fork
 # Everything is installed into .venv, once, and again when the requirements change.
 
 PROFILE ?= reference
@@ -11,7 +11,7 @@ PIP_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: book serve test check-lesson notebooks lint bench fork clean install
+.PHONY: book serve test check-lesson notebooks lint bench search fork clean install
 
 book: $(INSTALLED)
 	$(BIN)/python -m booktools.build --profile $(PROFILE) --backend $(BACKEND)
@@ -34,6 +34,14 @@ lint: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.speed
+
+# Ctrl-C stops it, and the same command goes on. SPACE is a file with build(trial) and data().
+SPACE ?= benchmarks/search_digits.py
+TRIALS ?= 40
+WORKERS ?= 1
+
+search: $(INSTALLED)
+	$(BIN)/python -m aelib.search $(SPACE) --trials $(TRIALS) --workers $(WORKERS) $(if $(STORAGE),--storage $(STORAGE))
 
 fork: $(INSTALLED)
 	$(BIN)/python -m booktools.twins --fork "$(URL)" $(if $(HUB),--hub "$(HUB)")

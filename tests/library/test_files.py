@@ -57,7 +57,8 @@ def test_what_is_mapped_and_what_is_not(tmp_path):
     mapped = save(tmp_path / "x.npy", X)
     assert is_memory_mapped(mapped)
     assert is_memory_mapped(mapped[5:])
-    assert not is_memory_mapped(mapped[[1, 2]])  # a copy
+    assert not is_memory_mapped(mapped[[1, 2]])
+    assert not is_memory_mapped(mapped.copy())  # still of NumPy's class for maps, but without one
     assert not is_memory_mapped(X)
 
 
