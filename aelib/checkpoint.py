@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aelib import storage
+from aelib import storage, training
 from aelib.files import FileRows, parts_of
 from aelib.layers import check_weights
-from aelib.training import History, Trainer, Weights, learning_rate_at
+from aelib.training import History, Trainer, Weights
 
 if TYPE_CHECKING:
     from aelib.base import BaseAutoencoder
@@ -105,7 +105,7 @@ class Checkpoint:
             raise ValueError(f"{self.path} holds {done} epochs already, more than epochs={epochs}")
         for epoch, used in enumerate(history.learning_rate):
             losses = (history.val_loss or history.loss)[:epoch]
-            rate = learning_rate_at(self.estimator.learning_rate, epoch, epochs, losses)
+            rate = training.learning_rate_at(self.estimator.learning_rate, epoch, epochs, losses)
             if rate != used:
                 raise ValueError(
                     f"{self.path} was written by a run with another number of epochs: with epochs={epochs} "

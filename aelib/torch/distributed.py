@@ -10,6 +10,8 @@ its gradient: the run is the same as that of one process with the same batches, 
 """
 
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -114,6 +116,8 @@ class DistributedTrainer(Trainer):
         except RuntimeError as error:
             if not isinstance(error, dist.DistError) and "gloo" not in str(error):
                 raise
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's: let this process say why it ends
             raise WorkerLostError(
                 f"process {self.rank} of {self.processes} lost the others: one of them has ended ({error})"
             ) from error

@@ -67,8 +67,7 @@ with distributed.process_group():
 """
     path = arguments[0] / "train.py"
     path.write_text(script)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
-    command += ["--monitor-interval", "2", str(path)]  # so that a process can say why it ends
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes), str(path)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
