@@ -88,7 +88,7 @@ def test_epoch_loss_is_weighted_by_batch_size(backend):
         def check(self):
             pass
 
-        def rate(self, epoch, epochs):
+        def rate(self, epoch, epochs, losses):
             return 0.0
 
     model = quick(backend=backend, batch_size=128, epochs=1, learning_rate=Still()).fit(X)
