@@ -139,7 +139,7 @@ class Trainer:
 
 def make_optimizer(network: Autoencoder, settings: Adam | SGD) -> torch.optim.Optimizer:
     """Return PyTorch's optimiser for the settings; the rate is set at the start of every epoch."""
-    weights = [weight for weight, _ in named_weights(network).values()]
+    weights = list(network.parameters())
     if isinstance(settings, Adam):
         betas, on_gpu = (settings.beta_1, settings.beta_2), weights[0].is_cuda
         optimizer = torch.optim.Adam(
