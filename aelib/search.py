@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -158,6 +158,10 @@ def run(
 
     def objective(trial: "optuna.Trial") -> float:
         trial.set_user_attr("worker", worker)
+        with ctrl_c.allowed():
+            return attempt(trial)
+
+    def attempt(trial: "optuna.Trial") -> float:
         estimator = _build(build, trial)
         if _measure(error, estimator) != measure:
             raise Refusal(
@@ -179,10 +183,10 @@ def run(
 
     def stop_when_done(study: "optuna.Study", _: object) -> None:
         running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-        if finished(study) + sum(not _is_lost(trial) for trial in running) >= trials:
+        if ctrl_c.pressed or finished(study) + sum(not _is_lost(trial) for trial in running) >= trials:
             study.stop()
 
-    with _interruptible():
+    with _CtrlC() as ctrl_c:
         _active.add(worker["run"])
         try:
             _reclaim(study)
@@ -192,13 +196,14 @@ def run(
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # until the study is in order
             _active.discard(worker["run"])
             _reclaim(study)
-            warnings.warn(
-                f"the search was interrupted; the study {name!r} has {finished(study)} of {trials} trials, "
-                "and the same call goes on with it",
-                stacklevel=2,
-            )
         finally:
             _active.discard(worker["run"])
+    if ctrl_c.pressed:
+        warnings.warn(
+            f"the search was interrupted; the study {name!r} has {finished(study)} of {trials} trials, and "
+            "the same call goes on with it",
+            stacklevel=2,
+        )
     return study
 
 
@@ -332,11 +337,12 @@ def _database(address: str) -> "optuna.storages.BaseStorage":
     url = urlsplit(address)
     kind = url.scheme.partition("+")[0]
     try:
-        try:
-            return connect()
-        except DBAPIError:
-            time.sleep(1)  # another worker may just have been creating the same tables
-            return connect()
+        for _ in range(5):
+            try:
+                return connect()
+            except DBAPIError:
+                time.sleep(0.5)  # another worker may just be creating the same tables
+        return connect()
     except (OSError, ValueError, SQLAlchemyError) as problem:
         reason = str(problem).partition("\n")[0]
         raise ConnectionError(
@@ -382,21 +388,39 @@ def _reclaim(study: "optuna.Study") -> None:
             study.enqueue_trial(trial.params, user_attrs={"again": trial.number})
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C raise `_Interrupted`, where this thread can decide that."""
+class _CtrlC:
+    """Ends a trial with `_Interrupted` where that is allowed, and waits for such a place otherwise.
 
-    def interrupt(number: int, frame: object) -> None:
-        raise _Interrupted
+    Between trials Optuna is writing down what has become of one and what the next one is. A second Ctrl-C
+    does not wait. Outside the main thread nothing is changed.
+    """
 
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before or signal.default_int_handler)
+    pressed = _allowed = False
+
+    def __enter__(self) -> Self:
+        self._is_main = threading.current_thread() is threading.main_thread()
+        if self._is_main:
+            self._before = signal.signal(signal.SIGINT, self._press)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._is_main:
+            signal.signal(signal.SIGINT, self._before or signal.default_int_handler)
+
+    def _press(self, number: int, frame: object) -> None:
+        again, self.pressed = self.pressed, True
+        if again or self._allowed:
+            raise _Interrupted
+
+    @contextlib.contextmanager
+    def allowed(self) -> Iterator[None]:
+        self._allowed = True
+        try:
+            if self.pressed:
+                raise _Interrupted
+            yield
+        finally:
+            self._allowed = False
 
 
 # The command --------------------------------------------------------------------------------------------

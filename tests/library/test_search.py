@@ -22,6 +22,7 @@ from aelib import search
 if importlib.util.find_spec("optuna") is None:
     pytest.skip("needs aelib[search]", allow_module_level=True)
 import optuna
+import psutil
 
 from benchmarks import search as benchmark
 from benchmarks import search_digits
@@ -363,6 +364,23 @@ def test_ctrl_c_leaves_a_study_that_goes_on(tmp_path):
     assert summary(study) == summary(run(trials=12, error=score))  # nothing lost, nothing changed
 
 
+def test_ctrl_c_between_trials_waits_until_the_next_one_is_written_down(tmp_path, monkeypatch):
+    path = tmp_path / "a.journal"
+    ask = optuna.Study.ask
+
+    def press(study):
+        if len(study.trials) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return ask(study)
+
+    monkeypatch.setattr(optuna.Study, "ask", press)
+    with pytest.warns(UserWarning, match="interrupted"):
+        study = run(trials=6, storage=path)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 3 + ["FAIL"]
+    monkeypatch.setattr(optuna.Study, "ask", ask)
+    assert summary(run(trials=6, storage=path)) == summary(run(trials=6))
+
+
 def test_trials_of_living_workers_are_left_alone(tmp_path):
     path = tmp_path / "a.journal"
     study = run(trials=1, storage=path)
@@ -421,7 +439,7 @@ def test_two_processes_share_one_sqlite_file(tmp_path):
 
 
 def test_ctrl_c_reaches_all_workers_of_a_command(tmp_path):
-    command = Command(tmp_path, "--workers", "2", pause=0.1, trials=100)
+    command = Command(tmp_path, "--workers", "2", pause=0.1, trials=10_000)
     process = command.start()
     journal = tmp_path / "settings.journal"
     wait_for(lambda: len(summary(load(journal))) >= 3, process)
@@ -431,19 +449,21 @@ def test_ctrl_c_reaches_all_workers_of_a_command(tmp_path):
     study = load(journal)
     assert count(study, RUNNING) == 0
     done = len(summary(study))
-    assert 3 <= done < 100
+    assert 3 <= done < 10_000
     code, output = Command(tmp_path, trials=done + 2).run()
     assert code == 0, output
     assert len(summary(load(journal))) == done + 2
 
 
 def test_workers_end_with_the_command_that_started_them(tmp_path):
-    process = Command(tmp_path, "--workers", "2", pause=0.1, trials=100).start()
+    process = Command(tmp_path, "--workers", "2", pause=0.1, trials=10_000).start()
     journal = tmp_path / "settings.journal"
     wait_for(lambda: len(summary(load(journal))) >= 2, process)
+    workers = {trial.user_attrs["worker"]["pid"] for trial in load(journal).trials[:2]}
     process.kill()
     process.wait()
-    wait_for(lambda: count(load(journal), RUNNING) == 0)
+    wait_for(lambda: not any(psutil.pid_exists(worker) for worker in workers), seconds=20)
+    assert count(load(journal), RUNNING) == 0
 
 
 @pytest.mark.parametrize(
