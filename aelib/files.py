@@ -1,5 +1,6 @@
 """Data on disk: the rows of a memory-mapped array, read when they are needed and never all at once."""
 
+import mmap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,7 +60,8 @@ class FileRows:
             pieces = [(start, max(0, stop - start))]
         else:
             pieces = [(int(row), 1) for row in rows]
-        content = bytearray(self.row_bytes * sum(count for _, count in pieces))
+        # Anonymous memory of its own goes back to the system at once; the heap would come to have holes.
+        content = mmap.mmap(-1, max(1, self.row_bytes * sum(count for _, count in pieces)))
         filled = 0
         with open(self.path, "rb", buffering=0) as file, memoryview(content) as view:
             for row, count in pieces:
@@ -70,7 +72,8 @@ class FileRows:
                     if not read:
                         self.check()
                     filled += read
-        return np.frombuffer(content, self.stored).reshape(-1, *self.shape[1:]).astype(self.dtype, copy=False)
+        found = np.frombuffer(content, self.stored, filled // self.stored.itemsize)
+        return found.reshape(-1, *self.shape[1:]).astype(self.dtype, copy=False)
 
     def check(self) -> None:
         """Raise an OSError if the file has become shorter than its rows."""

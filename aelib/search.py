@@ -158,10 +158,6 @@ def run(
 
     def objective(trial: "optuna.Trial") -> float:
         trial.set_user_attr("worker", worker)
-        with ctrl_c.allowed():
-            return attempt(trial)
-
-    def attempt(trial: "optuna.Trial") -> float:
         estimator = _build(build, trial)
         if _measure(error, estimator) != measure:
             raise Refusal(
@@ -170,12 +166,16 @@ def run(
             )
 
         def report(fitted: BaseAutoencoder) -> None:
-            trial.report(judge(fitted), len(fitted.history_.loss))
-            if trial.should_prune():
+            value = judge(fitted)
+            with ctrl_c.delayed():
+                trial.report(value, len(fitted.history_.loss))
+                is_hopeless = trial.should_prune()
+            if is_hopeless:
                 raise optuna.TrialPruned
 
         try:
-            estimator.fit(x_train, validation_data=x_validation, on_epoch=report)
+            with ctrl_c.allowed():
+                estimator.fit(x_train, validation_data=x_validation, on_epoch=report)
         except DivergenceError as problem:
             trial.set_user_attr("diverged", str(problem))
             raise optuna.TrialPruned from problem
@@ -391,8 +391,8 @@ def _reclaim(study: "optuna.Study") -> None:
 class _CtrlC:
     """Ends a trial with `_Interrupted` where that is allowed, and waits for such a place otherwise.
 
-    Between trials Optuna is writing down what has become of one and what the next one is. A second Ctrl-C
-    does not wait. Outside the main thread nothing is changed.
+    That is while a model is trained. While Optuna reads or writes the study, an exception out of nowhere
+    could leave its locks closed. A second Ctrl-C does not wait. Outside the main thread nothing is changed.
     """
 
     pressed = _allowed = False
@@ -414,6 +414,7 @@ class _CtrlC:
 
     @contextlib.contextmanager
     def allowed(self) -> Iterator[None]:
+        """Permit an end from here on."""
         self._allowed = True
         try:
             if self.pressed:
@@ -421,6 +422,17 @@ class _CtrlC:
             yield
         finally:
             self._allowed = False
+
+    @contextlib.contextmanager
+    def delayed(self) -> Iterator[None]:
+        """Take the permission back for a while."""
+        self._allowed = False
+        try:
+            yield
+        finally:
+            self._allowed = True
+        if self.pressed:
+            raise _Interrupted
 
 
 # The command --------------------------------------------------------------------------------------------

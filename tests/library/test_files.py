@@ -160,7 +160,7 @@ def memory():  # bytes of this process that no file backs
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon"))
 
-few = np.zeros((256, 512), "float32")
+few = np.zeros((256, 128), "float32")
 aelib.Autoencoder(aelib.Dense(code=2), epochs=1, backend="torch", device="cpu").fit(few)
 before, peak = memory(), [0]
 x = np.load(sys.argv[1], mmap_mode="r")
@@ -186,10 +186,10 @@ print(max(peak[0], memory()) - before)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/status")
 def test_memory_stays_bounded(tmp_path, record):
     """A file of 256 MB is trained on in a fraction of its size; loaded, it takes more than its size."""
-    shape = (131_072, 512)
+    shape = (524_288, 128)
     stored = np.lib.format.open_memmap(tmp_path / "x.npy", mode="w+", dtype="float32", shape=shape)
     for start in range(0, len(stored), 8192):
-        stored[start : start + 8192] = np.random.default_rng(start).random((8192, 512), dtype="float32")
+        stored[start : start + 8192] = np.random.default_rng(start).random((8192, 128), dtype="float32")
     stored.flush()
     size = stored.nbytes
 
