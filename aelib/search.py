@@ -8,28 +8,23 @@ import _thread
 import argparse
 import contextlib
 import os
-import platform
 import runpy
 import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
-import uuid
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aelib.base import BaseAutoencoder
 from aelib.checks import check_choice, check_integer, check_positive_integer
+from aelib.search_storage import Refusal, load_optuna, open_storage
+from aelib.search_workers import CtrlC, Interrupted, active, describe_worker, is_lost, reclaim
 from aelib.training import DivergenceError
 
 if TYPE_CHECKING:
@@ -38,26 +33,6 @@ if TYPE_CHECKING:
 # Names of Optuna's classes.
 SAMPLERS = {"tpe": "TPESampler", "random": "RandomSampler"}
 PRUNERS = {"median": "MedianPruner", "halving": "SuccessiveHalvingPruner", "none": "NopPruner"}
-PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521}
-PATIENCE = 5  # seconds that a server has to accept a connection
-CONNECT = {
-    "sqlite": {"timeout": 60},  # seconds until another process must have finished writing
-    "postgresql": {"connect_timeout": PATIENCE},
-    "mysql": {"connect_timeout": PATIENCE},
-}
-HEARTBEAT = 60  # seconds between the signs of life that workers leave in a database
-SAME_START = 60  # seconds by which two readings of the time when a process began may differ
-UNSIGNED = timedelta(minutes=1)  # a running trial that is older and names no worker has lost it
-
-_active: set[str] = set()  # the runs of this process
-
-
-class Refusal(ValueError):
-    """A search that makes no sense, or a study that does not fit it; the message says what to do."""
-
-
-class _Interrupted(BaseException):
-    """Ctrl-C during a search; `fit` would make an ordinary end of a KeyboardInterrupt."""
 
 
 def run(
@@ -125,7 +100,7 @@ def run(
     ImportError
         If Optuna is not installed.
     """
-    optuna = _optuna()
+    optuna = load_optuna()
     check_positive_integer("trials", trials)
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # of a study that nobody asked for
@@ -138,7 +113,7 @@ def run(
             f"for {list(probe.params) or 'nothing'}); say, for example, code=trial.suggest_int('code', 2, 32)"
         )
     study = optuna.create_study(
-        storage=_open(f"{name}.journal" if storage is None else storage),
+        storage=open_storage(f"{name}.journal" if storage is None else storage),
         study_name=name,
         sampler=_sampler(sampler, seed),
         pruner=_pruner(pruner),
@@ -151,7 +126,7 @@ def run(
                 f"{study.user_attrs[key]}, now it is {value}; choose another name or storage"
             )
         study.set_user_attr(key, value)
-    worker = {"host": platform.node(), "pid": os.getpid(), "started": _started(), "run": uuid.uuid4().hex}
+    worker = describe_worker()
 
     def judge(fitted: BaseAutoencoder) -> float:
         return -fitted.score(x_validation) if error is None else float(error(fitted, x_validation))
@@ -183,21 +158,21 @@ def run(
 
     def stop_when_done(study: "optuna.Study", _: object) -> None:
         running = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-        if ctrl_c.pressed or finished(study) + sum(not _is_lost(trial) for trial in running) >= trials:
+        if ctrl_c.pressed or finished(study) + sum(not is_lost(trial) for trial in running) >= trials:
             study.stop()
 
-    with _CtrlC() as ctrl_c:
-        _active.add(worker["run"])
+    with CtrlC() as ctrl_c:
+        active.add(worker["run"])
         try:
-            _reclaim(study)
+            reclaim(study)
             if finished(study) < trials:
                 study.optimize(objective, callbacks=[stop_when_done])
-        except _Interrupted:
+        except Interrupted:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # until the study is in order
-            _active.discard(worker["run"])
-            _reclaim(study)
+            active.discard(worker["run"])
+            reclaim(study)
         finally:
-            _active.discard(worker["run"])
+            active.discard(worker["run"])
     if ctrl_c.pressed:
         warnings.warn(
             f"the search was interrupted; the study {name!r} has {finished(study)} of {trials} trials, and "
@@ -209,23 +184,8 @@ def run(
 
 def finished(study: "optuna.Study") -> int:
     """Return the number of the study's trials that are complete or pruned."""
-    states = _optuna().trial.TrialState
+    states = load_optuna().trial.TrialState
     return len(study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED)))
-
-
-def _optuna() -> ModuleType:
-    try:
-        import optuna
-        import psutil  # noqa: F401
-    except ImportError as problem:
-        raise ImportError(f"a search needs {problem.name}: pip install 'aelib[search]'") from problem
-    return optuna
-
-
-def _started() -> float:
-    import psutil
-
-    return psutil.Process().create_time()
 
 
 def _build(build: Callable, trial: "optuna.Trial") -> BaseAutoencoder:
@@ -256,7 +216,7 @@ def _sampler(sampler: "str | optuna.samplers.BaseSampler", seed: int) -> "optuna
     A sampler of Optuna's has one stream of random numbers. It would begin anew when a search is resumed, and
     be the same in every worker. Here each trial has a stream of its own.
     """
-    optuna = _optuna()
+    optuna = load_optuna()
     if isinstance(sampler, optuna.samplers.BaseSampler):
         return sampler
     check_choice("sampler", sampler, tuple(SAMPLERS))
@@ -281,158 +241,11 @@ def _sampler(sampler: "str | optuna.samplers.BaseSampler", seed: int) -> "optuna
 
 
 def _pruner(pruner: "str | optuna.pruners.BasePruner") -> "optuna.pruners.BasePruner":
-    pruners = _optuna().pruners
+    pruners = load_optuna().pruners
     if isinstance(pruner, pruners.BasePruner):
         return pruner
     check_choice("pruner", pruner, tuple(PRUNERS))
     return getattr(pruners, PRUNERS[pruner])()
-
-
-# Storage ------------------------------------------------------------------------------------------------
-
-
-def _open(storage: "str | os.PathLike | optuna.storages.BaseStorage") -> "optuna.storages.BaseStorage":
-    if not isinstance(storage, (str, os.PathLike)):
-        return storage
-    address = os.fspath(storage)
-    return _database(address) if "://" in address else _journal(Path(address))
-
-
-def _journal(path: Path) -> "optuna.storages.BaseStorage":
-    journal = _optuna().storages.journal
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {path.parent} for the journal {path.name}; create it")
-    lock = journal.JournalFileOpenLock(str(path), grace_period=10)  # seconds; a dead worker may hold it
-    backend = journal.JournalFileBackend(str(path), lock)
-    lock.acquire()
-    try:
-        content = path.read_bytes()
-        if content and not content.startswith(b'{"op_code":'):
-            raise Refusal(f"{path} is no journal of Optuna's; name another file")
-        if not content.endswith(b"\n"):  # a worker was killed while it wrote a line
-            os.truncate(path, content.rfind(b"\n") + 1)
-    finally:
-        lock.release()
-    return journal.JournalStorage(backend)
-
-
-def _database(address: str) -> "optuna.storages.BaseStorage":
-    """Return Optuna's storage for a URL, or say within seconds that it does not answer."""
-    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-
-    def connect() -> "optuna.storages.BaseStorage":
-        if url.hostname and (url.port or kind in PORTS):
-            socket.create_connection((url.hostname, url.port or PORTS[kind]), timeout=PATIENCE).close()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            return optuna.storages.RDBStorage(
-                address,
-                engine_kwargs={"connect_args": CONNECT.get(kind, {})},
-                heartbeat_interval=HEARTBEAT,
-                grace_period=3 * HEARTBEAT,
-                heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(),
-            )
-
-    optuna = _optuna()
-    url = urlsplit(address)
-    kind = url.scheme.partition("+")[0]
-    try:
-        for _ in range(5):
-            try:
-                return connect()
-            except DBAPIError:
-                time.sleep(0.5)  # another worker may just be creating the same tables
-        return connect()
-    except (OSError, ValueError, SQLAlchemyError) as problem:
-        reason = str(problem).partition("\n")[0]
-        raise ConnectionError(
-            f"the storage {address.rpartition('@')[2]} does not answer ({reason}); check the address "
-            "(kind://user:password@host:port/database, or sqlite:///file.db in a folder that exists), and "
-            "that the server runs and can be reached from here"
-        ) from problem
-
-
-# Workers ------------------------------------------------------------------------------------------------
-
-
-def _is_lost(trial: "optuna.trial.FrozenTrial") -> bool:
-    """Tell whether a running trial's worker is known to be dead."""
-    import psutil
-
-    worker = trial.user_attrs.get("worker")
-    if worker is None:
-        return datetime.now() - trial.datetime_start > UNSIGNED
-    if worker["host"] != platform.node():
-        return False  # nobody can tell from here; a database notices by the heartbeat
-    if worker["pid"] == os.getpid():
-        return worker["run"] not in _active
-    try:
-        process = psutil.Process(worker["pid"])
-        is_other = abs(process.create_time() - worker["started"]) > SAME_START
-        return is_other or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def _reclaim(study: "optuna.Study") -> None:
-    """Mark trials whose worker is dead as failed, and queue their settings once more."""
-    states = _optuna().trial.TrialState
-    for trial in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
-        if not _is_lost(trial):
-            continue
-        try:
-            study.tell(trial.number, state=states.FAIL)
-        except (ValueError, RuntimeError):
-            continue  # another worker was faster
-        if trial.params:
-            study.enqueue_trial(trial.params, user_attrs={"again": trial.number})
-
-
-class _CtrlC:
-    """Ends a trial with `_Interrupted` where that is allowed, and waits for such a place otherwise.
-
-    That is while a model is trained. While Optuna reads or writes the study, an exception out of nowhere
-    could leave its locks closed. A second Ctrl-C does not wait. Outside the main thread nothing is changed.
-    """
-
-    pressed = _allowed = False
-
-    def __enter__(self) -> Self:
-        self._is_main = threading.current_thread() is threading.main_thread()
-        if self._is_main:
-            self._before = signal.signal(signal.SIGINT, self._press)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._is_main:
-            signal.signal(signal.SIGINT, self._before or signal.default_int_handler)
-
-    def _press(self, number: int, frame: object) -> None:
-        again, self.pressed = self.pressed, True
-        if again or self._allowed:
-            raise _Interrupted
-
-    @contextlib.contextmanager
-    def allowed(self) -> Iterator[None]:
-        """Permit an end from here on."""
-        self._allowed = True
-        try:
-            if self.pressed:
-                raise _Interrupted
-            yield
-        finally:
-            self._allowed = False
-
-    @contextlib.contextmanager
-    def delayed(self) -> Iterator[None]:
-        """Take the permission back for a while."""
-        self._allowed = False
-        try:
-            yield
-        finally:
-            self._allowed = True
-        if self.pressed:
-            raise _Interrupted
 
 
 # The command --------------------------------------------------------------------------------------------

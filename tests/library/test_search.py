@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import aelib
-from aelib import search
+from aelib import search, search_storage, search_workers
 
 if importlib.util.find_spec("optuna") is None:
     pytest.skip("needs aelib[search]", allow_module_level=True)
@@ -90,7 +90,7 @@ def summary(study):
 
 
 def load(path, name="settings"):
-    return optuna.load_study(study_name=name, storage=search._open(path))
+    return optuna.load_study(study_name=name, storage=search_storage.open_storage(path))
 
 
 def count(study, state):
@@ -274,7 +274,7 @@ def test_a_storage_that_does_not_answer_is_named_within_seconds():
             ConnectionError, match=rf"127.0.0.1:{port}/db does not answer .*check the address"
         ) as info:
             run(storage=f"postgresql+psycopg2://user:secret@127.0.0.1:{port}/db")
-    assert time.monotonic() - start < search.PATIENCE + 2
+    assert time.monotonic() - start < search_storage.PATIENCE + 2
     assert "secret" not in str(info.value)
 
 
@@ -389,12 +389,12 @@ def test_trials_of_living_workers_are_left_alone(tmp_path):
     living.set_user_attr("worker", study.trials[0].user_attrs["worker"] | {"run": "busy"})
     elsewhere = study.ask()
     elsewhere.set_user_attr("worker", study.trials[0].user_attrs["worker"] | {"host": "another"})
-    search._active.add("busy")
+    search_workers.active.add("busy")
     try:
         study = run(trials=3, storage=path)
         assert [study.trials[n].state for n in (1, 2)] == [RUNNING, RUNNING]
     finally:
-        search._active.remove("busy")
+        search_workers.active.remove("busy")
     study = run(trials=4, storage=path)
     assert [study.trials[n].state for n in (1, 2)] == [FAIL, RUNNING]
 

@@ -109,7 +109,7 @@ def test_only_four_modules_know_that_there_are_two_wings():
 # searches, and from what runs a training on other machines than one's own.
 TOOLS = (
     *("checkpoint", "compression", "downloads", "export", "files", "latent_plane", "metrics", "own_data"),
-    *("plot", "search", "storage", "cuda_graphs", "distributed"),
+    *("plot", "search", "search_storage", "search_workers", "storage", "cuda_graphs", "distributed"),
 )
 
 
