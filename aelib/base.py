@@ -70,12 +70,12 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         if self.early_stopping is not None and validation is None:
             raise ValueError("early_stopping needs fit(..., validation_data=...) to watch")
         trainer = self._build_trainer(X, condition, initial_weights)
-        best = None
+        run, best = None, None
         if checkpoint is not None:
             names = ("training data", "classes", "validation data", "validation classes", "initial weights")
             data = (X, condition, *(validation or (None, None)), initial_weights)
-            checkpoint = Checkpoint(checkpoint, self, dict(zip(names, data, strict=True)))
-            best = checkpoint.restore(trainer)
+            run = Checkpoint(checkpoint, self, dict(zip(names, data, strict=True)))
+            best = run.restore(trainer)
         from tqdm.auto import tqdm
 
         # In a notebook tqdm overlooks its own variable, and a bar would be stored among the outputs.
@@ -87,8 +87,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
 
             def finish_epoch(best: Weights) -> None:
                 bar.update()
-                if checkpoint is not None and trainer.is_first:
-                    checkpoint.write(trainer, best)
+                if run is not None and trainer.is_first:
+                    run.write(trainer, best)
                 if on_epoch is not None:
                     on_epoch(self)
 
@@ -110,9 +110,9 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                     on_epoch=finish_epoch,
                 )
             except (OSError, RuntimeError) as error:
-                if checkpoint is not None:
+                if run is not None:
                     error.add_note(
-                        f"{checkpoint.path} holds the {len(self.history_.loss)} epochs that were completed; "
+                        f"{run.path} holds the {len(self.history_.loss)} epochs that were completed; "
                         "the same fit resumes there"
                     )
                 raise
@@ -188,8 +188,8 @@ class BaseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         dtype = settings.array_dtype(self.dtype_)
         options = {"dtype": dtype, "order": "C", "ensure_all_finite": False, "allow_nd": True}
         if is_memory_mapped(X):
-            first = validate_data(self, X[:1], reset=reset, **options)
-            X = first if len(X) == 1 else FileRows(X, dtype)
+            validate_data(self, X[:1], reset=reset, **options)
+            X = FileRows(X, dtype)
         else:
             X = validate_data(self, X, reset=reset, **options)
         axes = self._architecture().sample_axes

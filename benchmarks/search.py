@@ -12,11 +12,11 @@ import time
 
 import numpy as np
 import optuna
-from scipy import stats
 
 import aelib
 import aelib.search
 from benchmarks import RESULTS, describe_run, search_digits, write_record
+from benchmarks.ablations import interval
 
 TRIALS = 32  # two values for each of five parameters make a grid of as many
 SEEDS = 10
@@ -145,12 +145,6 @@ def describe(study: optuna.Study, measure: Measure, seed: int) -> dict:
             for trial in study.trials
         ],
     }
-
-
-def interval(values: list[float]) -> list[float]:
-    """Return the mean and the half-width of its 95 % interval."""
-    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return [float(np.mean(values)), float(half)]
 
 
 def compare(trials: int, seeds: int, draws: int = DRAWS) -> dict:

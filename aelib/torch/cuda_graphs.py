@@ -74,7 +74,9 @@ class GraphTrainer(Trainer):
         def step() -> None:
             terms = self.step(self.batch, Noise(self.key, self.rows), beta, self.classes)
             for name, value in terms.items():
-                self.totals.setdefault(name, torch.zeros_like(value)).add_(value.detach())
+                if name not in self.totals:  # in the warm-up only: a recording has no zeros to make
+                    self.totals[name] = torch.zeros_like(value)
+                self.totals[name].add_(value.detach())
 
         if not self.totals:
             self.key = torch.tensor(noise_key, dtype=torch.int32, device=self.device)
