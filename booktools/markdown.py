@@ -153,7 +153,12 @@ def _theorem(argument, options, body, lesson, kind):
     label = options.get("label")
     name = lesson.target(label).words if label else kind.capitalize()
     title = f"**{name}**" + (f" ({inline(argument, lesson)})" if argument else "") + "."
-    return f"{title} {_body(body, lesson)}"
+    return _run_in(title, _body(body, lesson))
+
+
+def _run_in(title: str, text: str) -> str:
+    """Put a title before a text: on its first line, unless that begins an equation."""
+    return f"{title}\n\n{text}" if text.startswith("$$") else f"{title} {text}"
 
 
 def _prf(kind: str) -> Callable:

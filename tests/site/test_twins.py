@@ -44,6 +44,8 @@ def lesson():
         ("```python\nx = '{ref}`a`'\n```", "```python\nx = '{ref}`a`'\n```"),
         (":::{tip}\n:class: dropdown\nTry.\n:::", "> **Tip**\n>\n> Try."),
         ("- item\n\n  ```{note}\n  Nested.\n  ```", "- item\n\n  > **Note**\n  >\n  > Nested."),
+        (":::{prf:lemma} Title\nText.\n:::", "**Lemma** (Title). Text."),
+        (":::{prf:lemma} Title\n$$\na = b\n$$\n:::", "**Lemma** (Title).\n\n$$\na = b\n$$"),
         ("% a comment\ntext", "text"),
     ],
 )
