@@ -1,0 +1,78 @@
+"""Do the slides fit? Every deck is opened in headless Chromium, and every slide measured there."""
+
+import shutil
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+WIDTH, HEIGHT = 1280, 800
+
+# The lowest and the rightmost point of what a slide shows, in the slide's own pixels.
+MEASURE = """
+() => {
+  const slide = Reveal.getCurrentSlide();
+  const box = slide.getBoundingClientRect(), scale = Reveal.getScale();
+  let bottom = 0, right = 0;
+  for (const element of slide.querySelectorAll("*")) {
+    if (element.closest("mjx-assistive-mml")) continue;
+    const inner = element.getBoundingClientRect();
+    if (inner.width === 0 || inner.height === 0) continue;
+    bottom = Math.max(bottom, (inner.bottom - box.top) / scale);
+    const left = (inner.left - box.left) / scale;
+    right = Math.max(right, (inner.right - box.left) / scale, left + element.scrollWidth);
+  }
+  return [bottom, right];
+}
+"""
+
+
+def find_browser() -> str | None:
+    """Return the path of an installed Chromium or Chrome, or None."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+def find_overflows(decks: list[Path], shots: Path | None = None) -> list[str]:
+    """Return a line for every slide that is larger than the screen.
+
+    Parameters
+    ----------
+    decks : list of Path
+        Pages that `booktools.slides` wrote.
+    shots : Path, optional
+        A folder for a picture of every slide.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no browser is installed.
+    """
+    browser_path = find_browser()
+    if browser_path is None:
+        raise FileNotFoundError(f"none of {', '.join(BROWSERS)} is installed")
+    found = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        for deck in decks:
+            found += _overflows_of(page, deck, shots)
+        browser.close()
+    return found
+
+
+def _overflows_of(page: Page, deck: Path, shots: Path | None) -> list[str]:
+    page.goto(deck.resolve().as_uri())
+    page.wait_for_function("window.Reveal && Reveal.isReady() && window.MathJax.startup")
+    page.evaluate("MathJax.startup.promise.then(() => Reveal.layout())")
+    found = []
+    for index in range(page.evaluate("Reveal.getTotalSlides()")):
+        page.evaluate("index => Reveal.slide(index)", index)
+        bottom, right = page.evaluate(MEASURE)
+        if bottom > HEIGHT or right > WIDTH:
+            title = page.evaluate("Reveal.getCurrentSlide().querySelector('h1, h2').textContent.trim()")
+            size = f"{right:.0f} by {bottom:.0f} pixels"
+            found.append(f"{deck}: slide {index + 1} ({title!r}) needs {size}; there are {WIDTH} by {HEIGHT}")
+        if shots:
+            shots.mkdir(parents=True, exist_ok=True)
+            page.screenshot(path=str(shots / f"{deck.stem}-{index + 1:02}.png"))
+    return found
