@@ -7,6 +7,7 @@ from playwright.sync_api import Page, sync_playwright
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDTH, HEIGHT = 1280, 800
+FEWEST, MOST = 12, 25
 
 # The lowest and the rightmost point of what a slide shows, in the slide's own pixels.
 MEASURE = """
@@ -33,7 +34,7 @@ def find_browser() -> str | None:
 
 
 def find_overflows(decks: list[Path], shots: Path | None = None) -> list[str]:
-    """Return a line for every slide that is larger than the screen.
+    """Return a line for every slide that is larger than the screen, and every deck of a wrong length.
 
     Parameters
     ----------
@@ -64,8 +65,9 @@ def _overflows_of(page: Page, deck: Path, shots: Path | None) -> list[str]:
     page.goto(deck.resolve().as_uri())
     page.wait_for_function("window.Reveal && Reveal.isReady() && window.MathJax.startup")
     page.evaluate("MathJax.startup.promise.then(() => Reveal.layout())")
-    found = []
-    for index in range(page.evaluate("Reveal.getTotalSlides()")):
+    count = page.evaluate("Reveal.getTotalSlides()")
+    found = [] if FEWEST <= count <= MOST else [f"{deck}: {count} slides; a lesson has {FEWEST} to {MOST}"]
+    for index in range(count):
         page.evaluate("index => Reveal.slide(index)", index)
         bottom, right = page.evaluate(MEASURE)
         if bottom > HEIGHT or right > WIDTH:

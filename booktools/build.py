@@ -1,43 +1,23 @@
 """Build the site: execute what has changed, warnings as errors, and say where it lies."""
 
 import argparse
-import hashlib
 import os
-import shutil
 import sys
 from pathlib import Path
+from urllib.parse import urlparse
 
 from jupyter_book.sphinx import build_sphinx
 
-from booktools.address import ROOT
+from booktools.address import ROOT, read_repository
+from booktools.editions import site_address
 from booktools.environment import execution_environment
-
-# What a lesson's outputs depend on besides the lesson itself.
-_SOURCES = ("aelib/**/*.py", "aelib/*.json", "benchmarks/**/*.py", "benchmarks/results/*", "requirements.txt")
-
-
-def source_key(root: Path) -> str:
-    """Return a hash of everything but the lesson that its outputs depend on: `aelib` above all."""
-    paths = {path for pattern in _SOURCES for path in root.glob(pattern) if path.is_file()}
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode())
-        digest.update(content)
-    return digest.hexdigest()[:16]
+from booktools.executed import cache_path
+from booktools.slides import build_slides
+from booktools.twins import lesson_paths
+from booktools.without_solutions import copy_without_solutions
 
 
-def cache_path(root: Path, profile: str, backend: str) -> Path:
-    """Return where executed lessons are kept; those of other states of the sources are removed."""
-    kept = root / "_build" / "executed" / f"{profile}-{backend}" / source_key(root)
-    if kept.parent.exists():
-        for other in kept.parent.iterdir():
-            if other != kept:
-                shutil.rmtree(other)
-    return kept
-
-
-def build(root: Path, profile: str, backend: str) -> Path | None:
+def build(root: Path, profile: str, backend: str, both_editions: bool = False) -> Path | None:
     """Build the site from the book at `root`; return its folder, or None where anything was wrong.
 
     Parameters
@@ -48,9 +28,13 @@ def build(root: Path, profile: str, backend: str) -> Path | None:
         The profile under which lessons are executed.
     backend : {"torch", "tensorflow"}
         The framework under which lessons are executed.
+    both_editions : bool
+        Whether pages link to the same page of the other edition, which is then published beside this one.
     """
     output = root / "_build" / f"{profile}-{backend}"
+    executed = cache_path(root, profile, backend)
     os.environ.update(execution_environment(profile, backend))
+    address = site_address(read_repository(root)[0], backend)
     status = build_sphinx(
         str(root),
         str(output / "html"),
@@ -59,15 +43,23 @@ def build(root: Path, profile: str, backend: str) -> Path | None:
         confoverrides={
             "external_toc_path": str(root / "_toc.yml"),
             "latex_individualpages": False,
-            "nb_execution_cache_path": str(cache_path(root, profile, backend)),
+            "nb_execution_cache_path": str(executed),
             "nitpicky": True,
+            "edition": backend,
+            "both_editions": both_editions,
+            "html_baseurl": address,
+            "notfound_urls_prefix": urlparse(address).path,
         },
         doctreedir=str(output / "doctrees"),
         warningiserror=True,
         keep_going=True,
         quiet=bool(os.environ.get("QUIET")),
     )
-    return output / "html" if status == 0 else None
+    if status != 0:
+        return None
+    wrong = build_slides(root, output / "html", executed, lesson_paths(root))
+    print("".join(f"WARNING: {message}\n" for message in wrong), file=sys.stderr, end="")
+    return None if wrong else output / "html"
 
 
 def main() -> None:
@@ -75,8 +67,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--profile", choices=["reference", "full"], default="reference")
     parser.add_argument("--backend", choices=["torch", "tensorflow"], default="torch")
+    parser.add_argument("--both-editions", action="store_true", help="link every page to the other edition")
+    parser.add_argument("--without-solutions", action="store_true", help="for a running course")
     options = parser.parse_args()
-    html = build(ROOT, options.profile, options.backend)
+    root = ROOT
+    if options.without_solutions:
+        root = ROOT / "_build" / "without-solutions"
+        copy_without_solutions(ROOT, root)
+    html = build(root, options.profile, options.backend, options.both_editions)
     if html is None:
         sys.exit("The site was not built without warnings; they are listed above.")
     print(f"\nThe book is built. Open this file in a browser:\n\n    {html / 'index.html'}\n")

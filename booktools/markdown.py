@@ -182,10 +182,14 @@ def _solution_end(argument, options, body, lesson):
     return ""
 
 
+def image_address(lesson: Lesson) -> str:
+    """Return the address under which the images in the lesson's folder can be fetched."""
+    raw = lesson.address.replace("github.com", "raw.githubusercontent.com", 1)
+    return f"{raw}/{lesson.branch}/{lesson.path.parent.name}"
+
+
 def _figure(argument, options, body, lesson):
-    image = lesson.address.replace("github.com", "raw.githubusercontent.com", 1)
-    folder = lesson.path.parent.name
-    picture = f"![{options.get('alt', '')}]({image}/{lesson.branch}/{folder}/{argument})"
+    picture = f"![{options.get('alt', '')}]({image_address(lesson)}/{argument})"
     caption = _body(body, lesson)
     if not caption:
         return picture

@@ -109,13 +109,13 @@ class quiz:
     ----------
     name : str
         The lesson's name, such as ``"02-losses"``.
-    root : Path, optional
-        The folder that holds ``course``; by default, this book's.
     """
 
-    def __init__(self, name: str, root: Path = ROOT):
+    def __init__(self, name: str):
         self.name = name
-        self.questions = read_quiz(name, root)
+        # A lesson runs in the folder chapters of its book.
+        here = Path.cwd().parent
+        self.questions = read_quiz(name, here if (here / "course" / "quizzes").is_dir() else ROOT)
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
         return {"text/html": self.to_html(), "text/markdown": self.to_markdown(), "text/plain": repr(self)}

@@ -14,6 +14,8 @@ from sphinxcontrib.bibtex.plugin import register_plugin
 from sphinxcontrib.bibtex.style.referencing import BracketStyle
 from sphinxcontrib.bibtex.style.referencing.author_year import AuthorYearReferenceStyle
 
+from booktools.offline import add_mathjax
+
 LOGGER = logging.getLogger(__name__)
 TABS = {"tag_tab-torch": ("PyTorch", "torch"), "tag_tab-tensorflow": ("TensorFlow", "tensorflow")}
 PLACEHOLDER_HUB = "//jupyterhub.example.org"
@@ -109,6 +111,20 @@ def serve_twins(app: Sphinx, exception: Exception | None) -> None:
             shutil.copyfile(twin, notebook)
 
 
+def serve_mathjax(app: Sphinx, exception: Exception | None) -> None:
+    """Let the site serve MathJax itself."""
+    if not exception and app.builder.name == "html":
+        add_mathjax(Path(app.outdir))
+
+
+def load_images_late(
+    app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None
+) -> None:
+    """Let a browser fetch an image when the reader comes near it."""
+    if "body" in context:
+        context["body"] = context["body"].replace("<img ", '<img loading="lazy" ')
+
+
 def check_page_weights(app: Sphinx, exception: Exception | None) -> None:
     """Warn, which fails the build, of every page that is too heavy for a telephone."""
     if exception or app.builder.name != "html":
@@ -126,6 +142,8 @@ def setup(app: Sphinx) -> dict:
     app.add_post_transform(GroupTabCells)
     app.connect("doctree-resolved", check_alternative_texts)
     app.connect("html-page-context", explain_missing_hub, priority=900)  # after the theme made its buttons
+    app.connect("html-page-context", load_images_late)
     app.connect("build-finished", serve_twins)
+    app.connect("build-finished", serve_mathjax)
     app.connect("build-finished", check_page_weights)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -127,7 +127,7 @@ def _code(cell: NotebookNode, lesson: Lesson) -> list[NotebookNode]:
     """Return a code cell with its tags, the name of its framework above it, its figure's caption below it."""
     tags = cell.metadata.get("tags", [])
     metadata = {"tags": tags} if tags else {}
-    if "hide-input" in tags:
+    if {"hide-input", "remove-input"} & set(tags):
         metadata["jupyter"] = {"source_hidden": True}
     shown = cell.metadata.get("mystnb", {})
     if alt := shown.get("image", {}).get("alt"):

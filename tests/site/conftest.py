@@ -47,7 +47,8 @@ class Book:
 def copy_book(folder: Path) -> Book:
     """Copy the sample book to `folder`, with the real configuration and a stand-in for `aelib`."""
     shutil.copytree(Path(__file__).parent / "book", folder, dirs_exist_ok=True)
-    shutil.copytree(ROOT / "_static", folder / "_static")
+    for name in ("_static", "_templates"):
+        shutil.copytree(ROOT / name, folder / name)
     for name in ("_config.yml", "references.bib"):
         shutil.copy(ROOT / name, folder)
     (folder / "aelib").mkdir()

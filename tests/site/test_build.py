@@ -2,7 +2,7 @@
 
 import re
 
-from booktools.build import cache_path, source_key
+from booktools.executed import cache_path, source_key
 
 
 def executions(said: str) -> int:

@@ -54,7 +54,7 @@ def test_launch_buttons_open_the_twin(page):
 
 
 def test_jupyterhub_button_explains_itself_until_a_hub_is_named(page):
-    assert "02-plain.html#jupyterhub" in hrefs(page)
+    assert "plain.html#jupyterhub" in hrefs(page)
 
 
 def test_download_button_serves_the_twin(built, page):

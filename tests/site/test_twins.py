@@ -29,8 +29,8 @@ def lesson():
     [
         ("{ref}`sample-theory`", "Theory: projections"),
         ("{ref}`words <sample-theory>`", "words"),
-        ("{doc}`02-plain`", "[A plain page](02-plain.ipynb)"),
-        ("{doc}`words <02-plain>`", "[words](02-plain.ipynb)"),
+        ("{doc}`plain`", "[A plain page](plain.ipynb)"),
+        ("{doc}`words <plain>`", "[words](plain.ipynb)"),
         ("{numref}`fig-sample-bars`", "Figure 1.2"),
         ("{eq}`eq-sample-decoder`", "(2)"),
         ("{prf:ref}`thm-sample-shrink`", "Theorem 1.1"),

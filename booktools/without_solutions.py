@@ -1,0 +1,76 @@
+"""A copy of the book without the solutions to its exercises, for a running course."""
+
+import re
+import shutil
+from pathlib import Path
+
+import nbformat
+
+from booktools.twins import lesson_paths, make_twin, write
+
+_COPIED = ("_static", "_templates", "aelib", "benchmarks", "chapters", "course")
+_FILES = ("_config.yml", "_toc.yml", "references.bib", "requirements.txt")
+_SOLUTION = re.compile(
+    r"^(?P<fence>:{3,}|`{3,})\{solution-start\} *(?P<label>\S+).*?\{solution-end\}[^\n]*\n(?P=fence)\n?",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+def remove_solutions(text: str) -> str:
+    """Return the text of a lesson without what stands between the marks of its solutions.
+
+    Raises
+    ------
+    ValueError
+        If a mark remains: a solution that begins but does not end, say.
+    """
+    left = _SOLUTION.sub("", text)
+    if mark := re.search(r"\{solution-(?:start|end)\}", left):
+        line = left[: mark.start()].count("\n") + 1
+        raise ValueError(f"a solution is not marked as CONTRIBUTING.md says; line {line} without solutions")
+    return left
+
+
+def copy_without_solutions(root: Path, target: Path) -> None:
+    """Copy the book at `root` to the folder `target`, made anew, without solutions in lessons and twins.
+
+    Raises
+    ------
+    ValueError
+        If the solutions of a lesson are not marked as they should be.
+    FileNotFoundError
+        If a lesson has no twin.
+    """
+    for folder in _COPIED:
+        shutil.rmtree(target / folder, ignore_errors=True)
+        if (root / folder).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "assignments")
+            shutil.copytree(root / folder, target / folder, ignore=ignored)
+    for name in _FILES:
+        if (root / name).exists():
+            shutil.copyfile(root / name, target / name)
+    for path in lesson_paths(target):
+        try:
+            path.write_text(remove_solutions(path.read_text(encoding="utf-8")), encoding="utf-8")
+        except ValueError as error:
+            raise ValueError(f"{root / 'chapters' / path.name}: {error}") from error
+    for path in lesson_paths(target):  # when no reference can point into a lesson that is still complete
+        _shorten_twin(path)
+
+
+def _shorten_twin(path: Path) -> None:
+    """Keep of a twin what stands in the shortened lesson, with its outputs."""
+    twin_path = path.with_suffix(".ipynb")
+    if not twin_path.exists():
+        raise FileNotFoundError(f"{path} has no twin beside it; run make notebooks first")
+    outputs = {cell.id: cell.get("outputs") for cell in nbformat.read(twin_path, as_version=4).cells}
+    twin = make_twin(path)
+    count = 0
+    for cell in twin.cells:
+        if cell.cell_type == "code":
+            count += 1
+            cell.execution_count = count
+            if cell.id not in outputs:
+                raise ValueError(f"{twin_path} is out of date; run make notebooks first")
+            cell.outputs = outputs[cell.id]
+    write(twin, twin_path)
