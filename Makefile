@@ -1,4 +1,5 @@
-# make book · make serve · make test · make notebooks · make check-lesson · make bench · make search · make lint · make fork
+# make book · serve · site · bundle · pdf · slides · test · check-site · check-links · colab-check · notebooks · check-lesson
+# make assignments · quizzes · bench · search · lint · fork
 # Everything is installed into .venv, once, and again when the requirements change.
 
 PROFILE ?= reference
@@ -11,14 +12,52 @@ PIP_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: book serve test check-lesson notebooks lint bench search fork clean install
+.PHONY: book serve site bundle pdf slides test check-site check-links colab-check check-lesson notebooks lint
+.PHONY: assignments quizzes bench search fork clean install
+
+# SOLUTIONS=0 leaves the solutions out; EDITIONS=1 links every page to the other edition (make site builds both).
+SOLUTIONS ?= 1
+EDITIONS ?= 0
+HTML := _build/$(if $(filter 0,$(SOLUTIONS)),without-solutions/_build/)$(PROFILE)-$(BACKEND)/html
 
 book: $(INSTALLED)
-	$(BIN)/python -m booktools.build --profile $(PROFILE) --backend $(BACKEND)
+	$(BIN)/python -m booktools.build --profile $(PROFILE) --backend $(BACKEND) \
+		$(if $(filter 0,$(SOLUTIONS)),--without-solutions) $(if $(filter 1,$(EDITIONS)),--both-editions)
 
 serve: book
 	@echo "Serving on http://127.0.0.1:$(PORT) (stop with Ctrl-C)"
-	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/$(PROFILE)-$(BACKEND)/html
+	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(HTML)
+
+site: $(INSTALLED)
+	$(BIN)/python -m booktools.publish --profile $(PROFILE)
+
+# For rooms without a network; WHEELS=1 adds the packages.
+bundle: $(INSTALLED)
+	$(BIN)/python -m booktools.publish --profile $(PROFILE) --bundle $(if $(WHEELS),--wheels)
+
+pdf: $(INSTALLED)
+	$(BIN)/python -m booktools.pdf --profile $(PROFILE) --backend $(BACKEND)
+
+# From the lessons as make book executed them last.
+slides: $(INSTALLED)
+	$(BIN)/python -m booktools.slides $(LESSON) --profile $(PROFILE) --backend $(BACKEND) --check
+
+check-site: $(INSTALLED)
+	$(BIN)/python -m booktools.check_site $(HTML)
+
+# External links; the only check that needs the network.
+check-links: $(INSTALLED)
+	$(BIN)/python -m booktools.build --profile $(PROFILE) --backend $(BACKEND) --links
+
+colab-check: $(INSTALLED)
+	$(BIN)/python -m booktools.colab $(if $(LESSON),--lessons $(LESSON))
+
+assignments: $(INSTALLED)
+	$(BIN)/python -m booktools.assignments
+
+# In Moodle's GIFT format.
+quizzes: $(INSTALLED)
+	$(BIN)/python -m booktools.quiz_export $(LESSON)
 
 test: $(INSTALLED)
 	$(BIN)/python -m booktools.suite
@@ -44,7 +83,7 @@ search: $(INSTALLED)
 	$(BIN)/python -m aelib.search $(SPACE) --trials $(TRIALS) --workers $(WORKERS) $(if $(STORAGE),--storage $(STORAGE))
 
 fork: $(INSTALLED)
-	$(BIN)/python -m booktools.twins --fork "$(URL)" $(if $(HUB),--hub "$(HUB)")
+	$(BIN)/python -m booktools.twins --fork "$(URL)" $(if $(HUB),--hub "$(HUB)") $(if $(BRANCH),--branch "$(BRANCH)")
 
 install: $(INSTALLED)
 

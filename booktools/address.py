@@ -15,13 +15,16 @@ def read_repository(root: Path = ROOT) -> tuple[str, str]:
     return repository["url"], repository["branch"]
 
 
-def write_address(address: str, hub: str | None = None, root: Path = ROOT) -> None:
-    """Put `address`, and a JupyterHub's if one is given, in ``_config.yml``, changing nothing else there.
+def write_address(
+    address: str, hub: str | None = None, root: Path = ROOT, branch: str | None = None
+) -> None:
+    """Put `address`, and a JupyterHub's and a branch if given, in ``_config.yml``; change nothing else there.
 
     Raises
     ------
     ValueError
-        If `address` is not a GitHub repository's (Colab opens no other), or `hub` is not an https address.
+        If `address` is not a GitHub repository's (Colab opens no other), `hub` is not an https address, or
+        `branch` holds signs that no simple branch name has.
     """
     address = address.rstrip("/").removesuffix(".git")
     if not _REPOSITORY.fullmatch(address):
@@ -31,10 +34,14 @@ def write_address(address: str, hub: str | None = None, root: Path = ROOT) -> No
         )
     if hub and not hub.startswith("https://"):
         raise ValueError(f"{hub!r} is not a JupyterHub's address; it begins with https://")
+    if branch and not re.fullmatch(r"[A-Za-z0-9][\w.-]*", branch):
+        raise ValueError(f"{branch!r} cannot be used as a branch; use letters, digits, -, _ and . only")
     path = root / "_config.yml"
     text = path.read_text(encoding="utf-8")
     config = yaml.safe_load(text)
     text = text.replace(config["repository"]["url"], address)
     if hub:
         text = text.replace(config["launch_buttons"]["jupyterhub_url"], hub.rstrip("/"))
+    if branch:
+        text = text.replace(f"branch: {config['repository']['branch']}", f"branch: {branch}")
     path.write_text(text, encoding="utf-8")

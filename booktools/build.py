@@ -62,14 +62,36 @@ def build(root: Path, profile: str, backend: str, both_editions: bool = False) -
     return None if wrong else output / "html"
 
 
+def check_links(root: Path) -> bool:
+    """Ask for every address outside the book; return whether all answered. Nothing is executed."""
+    output = root / "_build" / "links"
+    status = build_sphinx(
+        str(root),
+        str(output),
+        builder="linkcheck",
+        path_config=str(root / "_config.yml"),
+        noconfig=True,
+        confoverrides={
+            "external_toc_path": str(root / "_toc.yml"),
+            "latex_individualpages": False,
+            "nb_execution_mode": "off",
+        },
+        doctreedir=str(output / "doctrees"),
+    )
+    return status == 0
+
+
 def main() -> None:
     """Build the site."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--profile", choices=["reference", "full"], default="reference")
     parser.add_argument("--backend", choices=["torch", "tensorflow"], default="torch")
     parser.add_argument("--both-editions", action="store_true", help="link every page to the other edition")
+    parser.add_argument("--links", action="store_true", help="check the links to elsewhere instead")
     parser.add_argument("--without-solutions", action="store_true", help="for a running course")
     options = parser.parse_args()
+    if options.links:
+        sys.exit(not check_links(ROOT))
     root = ROOT
     if options.without_solutions:
         root = ROOT / "_build" / "without-solutions"

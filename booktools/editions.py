@@ -10,6 +10,7 @@ from urllib.parse import urlparse
 from docutils import nodes
 from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.util import logging
 
 from booktools.course import read_course_data
@@ -96,8 +97,7 @@ def setup(app: Sphinx) -> dict:
     """Register the extension with Sphinx."""
     app.add_config_value("edition", "torch", "env", [str])
     app.add_config_value("both_editions", False, "html", [bool])
-    app.add_js_file("editions.js", priority=100)  # before the tabs' own script
-    app.connect("builder-inited", _mark_edition)
+    app.connect("config-inited", _mark_edition)
     app.connect("html-page-context", add_edition_links)
     app.connect("html-page-context", add_description)
     app.connect("html-page-context", add_slides_button, priority=800)  # the theme's list exists by then
@@ -105,7 +105,7 @@ def setup(app: Sphinx) -> dict:
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
-def _mark_edition(app: Sphinx) -> None:
+def _mark_edition(app: Sphinx, config: Config) -> None:
     # Before every other script, so that each of them knows which edition it stands in.
-    script = f"document.documentElement.dataset.edition = '{app.config.edition}';"
+    script = f"document.documentElement.dataset.edition = '{config.edition}';"
     app.add_js_file(None, body=script, priority=90)

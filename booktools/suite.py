@@ -30,10 +30,12 @@ def parts() -> dict[str, list[list[str]]]:
         "lint": [
             [sys.executable, "-m", "ruff", "check", "."],
             [sys.executable, "-m", "ruff", "format", "--check", "."],
+            [sys.executable, "-m", "codespell_lib"],
         ],
         "library": [[*PYTEST, *BALANCED, "tests/library"]],
         "equivalence": [[*PYTEST, *BALANCED, "tests/equivalence"]],
         "site": [[*PYTEST, *PARALLEL, "tests/site"]],
+        "course": [[*PYTEST, *PARALLEL, "tests/course"]],
         "notebooks": [[*PYTEST, *BALANCED, "tests/notebooks"]],
     }
 
@@ -52,7 +54,7 @@ def main() -> None:
     """Run all parts, those named, or all that concerns one lesson."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument(
-        "parts", nargs="*", help="lint, library, equivalence, site, notebooks, nbval; all if none"
+        "parts", nargs="*", help="lint, library, equivalence, site, course, notebooks, nbval; all if none"
     )
     parser.add_argument("--lesson", help="a name such as 02-losses: its twin and its conventions only")
     options = parser.parse_args()

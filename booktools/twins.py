@@ -32,6 +32,7 @@ SETUP = """\
 # @title Set-up: run this cell first {{ display-mode: "form" }}
 backend = "as the environment says"  # @param ["as the environment says", "torch", "tensorflow"]
 profile = "as the environment says"  # @param ["as the environment says", "reference", "full"]
+keep = "nothing"  # @param ["nothing", "my home folder", "Google Drive"]
 
 import importlib.util
 import os
@@ -46,18 +47,35 @@ if profile != "as the environment says":
 
 # In Colab the lessons' files are fetched; in Binder and in a checkout they are here already.
 if not os.path.isfile("../aelib/__init__.py"):
-    folder = "{name}-{branch}"
+    folder, packages = "{name}-{branch}", {packages}
+    archive = "{address}/archive/refs/heads/{branch}.zip"
     if not os.path.isdir(folder):
-        urllib.request.urlretrieve("{address}/archive/refs/heads/{branch}.zip", "lessons.zip")
-        shutil.unpack_archive("lessons.zip")
+        try:
+            urllib.request.urlretrieve(archive, "lessons.zip")
+            shutil.unpack_archive("lessons.zip", "fetched")
+        except Exception as error:
+            raise RuntimeError(
+                f"The lessons could not be fetched from {{archive}} ({{error}}). Open that address in your "
+                "browser: if it answers there, wait a minute and run this cell again; if not, the network "
+                "is down or the repository has moved."
+            ) from None
+        os.rename(f"fetched/{{folder}}", folder)
     if importlib.util.find_spec("aelib") is None:
         %pip install -q --no-deps ./{{folder}}
-    for package in {packages}:
-        if importlib.util.find_spec(package) is None:
-            %pip install -q {{package}}
+    missing = " ".join(package for package in packages if importlib.util.find_spec(package) is None)
+    if missing:
+        %pip install -q {{missing}}
+    importlib.invalidate_caches()
+    missing = [package for package in ("aelib", *packages) if importlib.util.find_spec(package) is None]
+    if missing:
+        raise RuntimeError(f"pip could not install {{missing}}: see above, and run this cell again.")
     os.chdir(folder + "/{folder}")
 if os.path.abspath("..") not in sys.path:
-    sys.path.insert(0, os.path.abspath(".."))"""
+    sys.path.insert(0, os.path.abspath(".."))
+if keep != "nothing":
+    from booktools.keep import keep_work
+
+    keep_work("{lesson}", keep)"""
 
 
 def lesson_paths(root: Path = ROOT) -> list[Path]:
@@ -89,6 +107,7 @@ def make_twin(path: Path) -> NotebookNode:
         branch=branch,
         name=address.rsplit("/", 1)[1],
         folder=path.parent.name,
+        lesson=path.stem,
         packages=_packages_colab_lacks("".join(cell.source for cell in cells)),
     )
     cells.insert(1, nbformat.v4.new_code_cell(setup, metadata={"tags": ["setup"]}))
@@ -236,10 +255,11 @@ def main() -> None:
     parser.add_argument("lessons", nargs="*", help="names such as 02-losses; all if none is given")
     parser.add_argument("--fork", metavar="URL", help="the address of your copy; nothing is executed")
     parser.add_argument("--hub", metavar="URL", help="with --fork: the address of your JupyterHub")
+    parser.add_argument("--branch", help="with --fork: the branch that buttons and twins open")
     options = parser.parse_args()
     if options.fork:
         try:
-            write_address(options.fork, options.hub)
+            write_address(options.fork, options.hub, branch=options.branch)
         except ValueError as error:
             sys.exit(str(error))
         for path in lesson_paths():
