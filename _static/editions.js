@@ -9,17 +9,16 @@
   } catch {
     return; // a browser that keeps nothing: every page shows its own edition
   }
-  const goTo = (link) => location.replace(link.href + location.search + location.hash);
   document.addEventListener("DOMContentLoaded", () => {
-    const links = [...document.querySelectorAll(".edition-switch a")];
-    for (const link of links) {
+    for (const link of document.querySelectorAll("a[data-edition]")) {
       link.addEventListener("click", (event) => {
         event.preventDefault();
         localStorage.setItem("edition", link.dataset.edition);
         localStorage.setItem(TABS, link.dataset.edition);
         location.assign(link.href + location.search + location.hash);
       });
-      if (link.dataset.edition === chosen && chosen !== current) goTo(link);
     }
+    const other = document.querySelector(`.edition-switch a[data-edition="${chosen}"]`);
+    if (other && chosen !== current) location.replace(other.href + location.search + location.hash);
   });
 })();

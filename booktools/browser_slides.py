@@ -17,6 +17,7 @@ MEASURE = """
   let bottom = 0, right = 0;
   for (const element of slide.querySelectorAll("*")) {
     if (element.closest("mjx-assistive-mml")) continue;
+    if (element.parentElement.closest("mjx-container")) continue;  // stretched braces hide what overflows
     const inner = element.getBoundingClientRect();
     if (inner.width === 0 || inner.height === 0) continue;
     bottom = Math.max(bottom, (inner.bottom - box.top) / scale);
@@ -26,6 +27,8 @@ MEASURE = """
   return [bottom, right];
 }
 """
+
+TITLE = "Reveal.getCurrentSlide().querySelector('h1, h2').firstChild.textContent.trim()"
 
 
 def find_browser() -> str | None:
@@ -71,7 +74,9 @@ def _overflows_of(page: Page, deck: Path, shots: Path | None) -> list[str]:
         page.evaluate("index => Reveal.slide(index)", index)
         bottom, right = page.evaluate(MEASURE)
         if bottom > HEIGHT or right > WIDTH:
-            title = page.evaluate("Reveal.getCurrentSlide().querySelector('h1, h2').textContent.trim()")
+            title = page.evaluate(
+                "Reveal.getCurrentSlide().querySelector('h1, h2').firstChild.textContent.trim()"
+            )
             size = f"{right:.0f} by {bottom:.0f} pixels"
             found.append(f"{deck}: slide {index + 1} ({title!r}) needs {size}; there are {WIDTH} by {HEIGHT}")
         if shots:

@@ -96,7 +96,7 @@ def say_how_long_it_took(app: Sphinx, doctree: nodes.document, page: str) -> Non
 def setup(app: Sphinx) -> dict:
     """Register the extension with Sphinx."""
     app.add_config_value("edition", "torch", "env", [str])
-    app.add_config_value("both_editions", False, "html", [bool])
+    app.add_config_value("both_editions", False, "env", [bool])
     app.connect("config-inited", _mark_edition)
     app.connect("html-page-context", add_edition_links)
     app.connect("html-page-context", add_description)

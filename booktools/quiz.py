@@ -85,14 +85,16 @@ def _choice(path: Path, item: object) -> Choice:
         raise WrongFileError(path, 1, f"a choice has the keys right or wrong, and because, not {item!r}")
     verdict = "right" if "right" in item else "wrong"
     check_keys(path, item, {verdict, "because"})
-    because = str(item["because"])
-    if len(because.split()) < FEWEST_WORDS:
-        raise WrongFileError(path, item[LINE], f"{because!r} explains too little; say why in a sentence")
     line = item[LINE]
-    return Choice(_plain(path, line, str(item[verdict])), verdict == "right", _plain(path, line, because))
+    because = _plain(path, line, item["because"])
+    if len(because.split()) < FEWEST_WORDS:
+        raise WrongFileError(path, line, f"{because!r} explains too little; say why in a sentence")
+    return Choice(_plain(path, line, item[verdict]), verdict == "right", because)
 
 
-def _plain(path: Path, line: int, text: str) -> str:
+def _plain(path: Path, line: int, text: object) -> str:
+    if not isinstance(text, str):  # YAML takes yes and no for truth values, 2 for a number
+        raise WrongFileError(path, line, f"{text!r} is no text for YAML; put it in quotation marks")
     if "$" in text:
         raise WrongFileError(path, line, f"write Unicode mathematics here, not LaTeX: {text!r}")
     return " ".join(text.split())

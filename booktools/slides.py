@@ -24,7 +24,7 @@ from booktools.inline import Lesson, UnknownMarkupError
 from booktools.markdown import figure_caption, image_address, to_plain
 from booktools.offline import add_mathjax, add_reveal
 from booktools.references import collect_targets, load_bibliography
-from booktools.twins import lesson_paths
+from booktools.twins import lesson_paths, merge_streams
 
 TEMPLATE = Path(__file__).parent / "slides_template"
 _HEADING = re.compile(r"^(#{1,4}) +(.*)$", re.MULTILINE)
@@ -120,7 +120,7 @@ def _code(cell: NotebookNode, outputs: list[NotebookNode], lesson: Lesson) -> li
             if kind.startswith("image/"):
                 output.metadata[kind] = {"alt": alt}  # without a size: a slide has its own
     source = cell.source if "slide-code" in cell.metadata.get("tags", []) else ""
-    cells = [new_code_cell(source, outputs=outputs)]
+    cells = [new_code_cell(source, outputs=merge_streams(outputs))]
     if "figure" in shown:
         caption = to_plain(shown["figure"]["caption"], lesson)
         text = figure_caption(shown["figure"].get("name"), _links_to_pages(caption, lesson), lesson)

@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -14,46 +15,57 @@ from sphinx.util.docutils import SphinxDirective
 
 from booktools.address import read_repository
 from booktools.course import PURPOSES, CourseData, read_course
+from booktools.editions import FOLDERS, NAMES
 from booktools.effort import hours_needed, read_title
 
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 200, 46, 24, 40  # of the map of lessons, in pixels
 
 
-def overview_table(course: list[CourseData], root: Path) -> str:
+@dataclass(frozen=True)
+class Book:
+    """What the directives are told: where the book is, its lessons, and which edition is built."""
+
+    root: Path
+    course: list[CourseData]
+    edition: str
+    both_editions: bool
+
+
+def overview_table(book: Book) -> str:
     """Return a table of all lessons: what each needs, and how long it takes."""
     rows = ["| Lesson | Builds directly on | Hours |", "|---|---|---|"]
-    for data in course:
+    for data in book.course:
         needs = ", ".join(_link(need, need[:2]) for need in data.needs) or "nothing"
-        rows.append(f"| {_link(data.name)} | {needs} | {hours_needed(root, data.name):g} |")
+        rows.append(f"| {_link(data.name)} | {needs} | {hours_needed(book.root, data.name):g} |")
     return "\n".join(rows)
 
 
-def objectives(course: list[CourseData], root: Path) -> str:
+def objectives(book: Book) -> str:
     """Return, for every lesson, what a student can do after it."""
     parts = []
-    for data in course:
+    for data in book.course:
         items = "\n".join(f"- {objective}" for objective in data.objectives)
         parts.append(f"**{_link(data.name)}** After this lesson, a student can\n\n{items}")
     return "\n\n".join(parts)
 
 
-def misconceptions(course: list[CourseData], root: Path) -> str:
+def misconceptions(book: Book) -> str:
     """Return, for every lesson, what students get wrong, what to ask them, and what to listen for."""
     parts = []
-    for data in course:
-        parts.append(f"## {read_title(root, data.name)}\n\n{_link(data.name, 'The lesson')}.")
+    for data in book.course:
+        parts.append(f"## {read_title(book.root, data.name)}\n\n{_link(data.name, 'The lesson')}.")
         for item in data.misconceptions:
             parts += [f"**{item.wrong.strip()}**", f"*Ask:* {item.ask.strip()}"]
             parts.append(f"*Listen for:* {item.answer.strip()}")
     return "\n\n".join(parts)
 
 
-def purpose_map(course: list[CourseData], root: Path) -> str:
+def purpose_map(book: Book) -> str:
     """Return the way through the lessons for each purpose that a reader may have."""
-    graph = _graph(course)
+    graph = _graph(book.course)
     rows = ["| What brings you here | Read these | They build on |", "|---|---|---|"]
     for purpose, words in PURPOSES.items():
-        goals = [data.name for data in course if purpose in data.purposes]
+        goals = [data.name for data in book.course if purpose in data.purposes]
         if not goals:
             continue
         before = set().union(*(nx.ancestors(graph, goal) for goal in goals)) - set(goals)
@@ -62,17 +74,38 @@ def purpose_map(course: list[CourseData], root: Path) -> str:
     return "\n".join(rows)
 
 
-def hub_links(course: list[CourseData], root: Path) -> str:
+def hub_links(book: Book) -> str:
     """Return nbgitpuller's link to each lesson, for the JupyterHub named in the configuration."""
-    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    repository, branch = read_repository(root)
+    config = yaml.safe_load((book.root / "_config.yml").read_text(encoding="utf-8"))
+    repository, branch = read_repository(book.root)
     hub = config["launch_buttons"]["jupyterhub_url"].rstrip("/")
     rows = ["| Lesson | Link |", "|---|---|"]
-    for data in course:
+    for data in book.course:
         path = f"lab/tree/{repository.rsplit('/', 1)[1]}/chapters/{data.name}.ipynb"
         query = urlencode({"repo": repository, "branch": branch, "urlpath": path})
         rows.append(f"| {_link(data.name)} | `{hub}/hub/user-redirect/git-pull?{query}` |")
     return "\n".join(rows)
+
+
+def start_buttons(book: Book) -> str:
+    """Return the ways to begin: for each framework, where to read and where to run the first lesson."""
+    config = yaml.safe_load((book.root / "_config.yml").read_text(encoding="utf-8"))["launch_buttons"]
+    repository, branch = read_repository(book.root)
+    name, first = repository.removeprefix("https://github.com/"), book.course[0].name
+    twin = f"chapters/{first}.ipynb"
+    run = {
+        "Run in Colab": f"{config['colab_url']}/github/{name}/blob/{branch}/{twin}",
+        "Run in Binder": f"{config['binderhub_url']}/v2/gh/{name}/{branch}?urlpath=lab/tree/{twin}",
+    }
+    cards = []
+    for other, framework in NAMES.items():
+        page = f"{first}.html"
+        if book.both_editions and other != book.edition:
+            page = f"{'../' * (1 + FOLDERS[book.edition].count('/'))}{FOLDERS[other]}chapters/{page}"
+        read = f'<a href="{page}" data-edition="{other}">Read here</a>'
+        links = "".join(f'<a href="{url}">{words}</a>' for words, url in run.items())
+        cards.append(f'<div class="start-card"><strong>{framework}</strong>{read}{links}</div>')
+    return f'<div class="start">{"".join(cards)}</div>'
 
 
 def _link(name: str, words: str = "") -> str:
@@ -86,12 +119,12 @@ def _graph(course: list[CourseData]) -> nx.DiGraph:
     return graph
 
 
-def dependency_map(course: list[CourseData], root: Path) -> str:
+def dependency_map(book: Book) -> str:
     """Return a drawing of which lesson builds on which, as SVG whose boxes are links.
 
     Lessons stand below those they need; lessons in one row may be taught in any order.
     """
-    graph = _graph(course)
+    graph = _graph(book.course)
     rows = [sorted(row) for row in nx.topological_generations(graph)]
     width = max(map(len, rows)) * (BOX_WIDTH + GAP_X)
     height = len(rows) * (BOX_HEIGHT + GAP_Y)
@@ -101,7 +134,7 @@ def dependency_map(course: list[CourseData], root: Path) -> str:
         for index, name in enumerate(row):
             places[name] = (left + index * (BOX_WIDTH + GAP_X), number * (BOX_HEIGHT + GAP_Y) + 4)
     edges = "".join(_edge(places[start], places[end]) for start, end in graph.edges)
-    boxes = "".join(_box(name, read_title(root, name), *places[name]) for name in places)
+    boxes = "".join(_box(name, read_title(book.root, name), *places[name]) for name in places)
     return (
         f'<div class="lesson-map" role="region" aria-label="Map of the lessons" tabindex="0">'
         f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="group" '
@@ -126,7 +159,7 @@ def _box(name: str, title: str, x: float, y: float) -> str:
     )
 
 
-def _directive(make: Callable[[list[CourseData], Path], str], raw: bool = False) -> type[SphinxDirective]:
+def _directive(make: Callable[[Book], str], raw: bool = False) -> type[SphinxDirective]:
     """Return a directive without arguments that shows what `make` returns for the course."""
 
     class FromCourse(SphinxDirective):
@@ -135,7 +168,7 @@ def _directive(make: Callable[[list[CourseData], Path], str], raw: bool = False)
             course = read_course(root)
             for data in course:
                 self.env.note_dependency(str(root / "course" / "lessons" / f"{data.name}.yml"))
-            text = make(course, root)
+            text = make(Book(root, course, self.config.edition, self.config.both_editions))
             if raw:
                 return [nodes.raw("", text, format="html")]
             return self._parsed(text.splitlines())
@@ -157,5 +190,6 @@ def setup(app: Sphinx) -> dict:
     app.add_directive("course-misconceptions", _directive(misconceptions))
     app.add_directive("purpose-map", _directive(purpose_map))
     app.add_directive("hub-links", _directive(hub_links))
+    app.add_directive("start-buttons", _directive(start_buttons, raw=True))
     app.add_directive("dependency-map", _directive(dependency_map, raw=True))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -190,13 +190,14 @@ def execute(twin: NotebookNode, folder: Path) -> None:
             count += 1
             cell.execution_count = count
             cell.metadata.pop("execution", None)  # the time of day
-            cell.outputs = [_text_output(output, cell) for output in _merge_streams(cell.outputs)]
+            cell.outputs = [_text_output(output, cell) for output in merge_streams(cell.outputs)]
             if cell.source.startswith(MEASURES_TIME):
                 cell.outputs = [new_output("stream", name="stdout", text=NO_TIMES)]
     twin.metadata.language_info = {"name": "python"}
 
 
-def _merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
+def merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Return outputs with what was printed in several pieces as one."""
     merged: list[NotebookNode] = []
     for output in outputs:
         follows = merged and merged[-1].output_type == output.output_type == "stream"
