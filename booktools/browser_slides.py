@@ -5,9 +5,10 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from booktools.slides import FEWEST, MOST
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDTH, HEIGHT = 1280, 800
-FEWEST, MOST = 12, 25
 
 # The lowest and the rightmost point of what a slide shows, in the slide's own pixels.
 MEASURE = """

@@ -26,6 +26,7 @@ from booktools.offline import add_mathjax, add_reveal
 from booktools.references import collect_targets, load_bibliography
 from booktools.twins import lesson_paths, merge_streams
 
+FEWEST, MOST = 12, 25  # slides of a lesson
 TEMPLATE = Path(__file__).parent / "slides_template"
 _HEADING = re.compile(r"^(#{1,4}) +(.*)$", re.MULTILINE)
 _EXERCISE = re.compile(r"^:{3,}\{exercise\} *(.*)$", re.MULTILINE)
@@ -150,6 +151,7 @@ def write_deck(deck: NotebookNode, path: Path) -> None:
     config = Config()
     config.TemplateExporter.extra_template_basedirs = [str(TEMPLATE.parent)]
     config.TemplateExporter.exclude_input_prompt = True
+    config.HTMLExporter.exclude_anchor_links = True
     exporter = SlidesExporter(config=config, template_name=TEMPLATE.name)
     html, _ = exporter.from_notebook_node(deck)
     path.write_text(html, encoding="utf-8")

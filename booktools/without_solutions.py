@@ -8,8 +8,7 @@ import nbformat
 
 from booktools.twins import lesson_paths, make_twin, write
 
-_COPIED = ("_static", "_templates", "aelib", "benchmarks", "chapters", "course")
-_FILES = ("_config.yml", "_toc.yml", "references.bib", "requirements.txt")
+_LEFT_OUT = (".*", "_build", "__pycache__", "*.egg-info", "assignments", "tests")
 _SOLUTION = re.compile(
     r"^(?P<fence>:{3,}|`{3,})\{solution-start\} *(?P<label>\S+).*?\{solution-end\}[^\n]*\n(?P=fence)\n?",
     re.DOTALL | re.MULTILINE,
@@ -41,14 +40,8 @@ def copy_without_solutions(root: Path, target: Path) -> None:
     FileNotFoundError
         If a lesson has no twin.
     """
-    for folder in _COPIED:
-        shutil.rmtree(target / folder, ignore_errors=True)
-        if (root / folder).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "assignments")
-            shutil.copytree(root / folder, target / folder, ignore=ignored)
-    for name in _FILES:
-        if (root / name).exists():
-            shutil.copyfile(root / name, target / name)
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(root, target, ignore=shutil.ignore_patterns(*_LEFT_OUT))
     for path in lesson_paths(target):
         try:
             path.write_text(remove_solutions(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -10,7 +10,8 @@ import nbformat
 from nbformat import NotebookNode
 
 SECTIONS = (
-    "Question", "Theory", "Code", "Experiment", "Findings", "Checks", "Exercises", "Further reading"
+    "Question", "Theory", "Code", "Experiment", "Findings", "Checks", "Exercises", "Quiz",
+    "Further reading",
 )  # fmt: skip
 KINDS = ("Derivation", "Coding", "Experiment", "Interpretation")
 IGNORED = "nbval-ignore-output"

@@ -6,6 +6,8 @@ import re
 from lesson import KINDS, SECTIONS, Lesson, tags
 
 from booktools.markdown import find_raw
+from booktools.quiz import read_quiz
+from booktools.slides import FEWEST, MOST
 from booktools.twins import MEASURES_TIME, NO_TIMES, make_twin, sources
 
 # What may differ from run to run: DESIGN's list.
@@ -70,6 +72,17 @@ def test_there_are_four_kinds_of_exercises(lesson: Lesson):
 def test_every_exercise_has_an_executed_solution(lesson: Lesson):
     assert set(lesson.solutions) == set(lesson.exercises)
     assert [label for label, cells in lesson.solutions.items() if not cells] == []
+
+
+def test_quiz_is_that_of_the_lesson(lesson: Lesson):
+    shown = [cell.source for cell in lesson.code if "quiz(" in cell.source]
+    assert shown == [f'from booktools.quiz import quiz\n\nquiz("{lesson.path.stem}")']
+    assert len(read_quiz(lesson.path.stem)) >= 5
+
+
+def test_deck_has_twelve_to_twenty_five_slides(lesson: Lesson):
+    tagged = sum("slide" in tags(cell) for cell in lesson.cells)
+    assert FEWEST <= tagged + 2 <= MOST  # with its first and its last slide
 
 
 def test_claims_are_asserted(lesson: Lesson):

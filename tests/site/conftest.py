@@ -16,7 +16,8 @@ BUILD = """
 import sys
 from pathlib import Path
 from booktools.build import build
-sys.exit(not build(Path(sys.argv[1]), "reference", "torch"))
+root, edition, both = sys.argv[1:]
+sys.exit(not build(Path(root), "reference", edition, both_editions=both == "both"))
 """
 
 
@@ -34,10 +35,10 @@ class Book:
     def html(self) -> Path:
         return self.root / "_build" / "reference-torch" / "html"
 
-    def build(self) -> tuple[bool, str]:
+    def build(self, edition: str = "torch", editions: str = "one") -> tuple[bool, str]:
         """Build the site; return whether that went without warnings, and what was said."""
         environment = os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
-        command = [sys.executable, "-c", BUILD, str(self.root)]
+        command = [sys.executable, "-c", BUILD, str(self.root), edition, editions]
         done = subprocess.run(
             command, capture_output=True, text=True, cwd=self.root, env=environment, check=False
         )

@@ -29,8 +29,8 @@ def lesson():
     [
         ("{ref}`sample-theory`", "Theory: projections"),
         ("{ref}`words <sample-theory>`", "words"),
-        ("{doc}`plain`", "[A plain page](plain.ipynb)"),
-        ("{doc}`words <plain>`", "[words](plain.ipynb)"),
+        ("{doc}`plain`", "[A plain page](plain.md)"),
+        ("{doc}`words <plain>`", "[words](plain.md)"),
         ("{numref}`fig-sample-bars`", "Figure 1.2"),
         ("{eq}`eq-sample-decoder`", "(2)"),
         ("{prf:ref}`thm-sample-shrink`", "Theorem 1.1"),
