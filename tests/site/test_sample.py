@@ -1,6 +1,5 @@
 """What a reader finds on a page of the built site, and in the twin of it."""
 
-import re
 import shutil
 from pathlib import Path
 from urllib.parse import unquote
