@@ -28,10 +28,16 @@ class Lesson:
     cited: list[str] = field(default_factory=list)
     footnotes: list[str] = field(default_factory=list)
 
+    def place(self, text: str) -> str:
+        """Return the lesson's file and the line on which `text` stands there first."""
+        lines = self.path.read_text(encoding="utf-8").splitlines()
+        numbers = (number for number, line in enumerate(lines, start=1) if text.split("\n")[0] in line)
+        return f"{self.path}:{next(numbers, 1)}"
+
     def target(self, label: str) -> Target:
         """Return what `label` names; raise UnknownMarkupError if nothing is called so."""
         if label not in self.targets:
-            raise UnknownMarkupError(f"{self.path.name}: nothing is labelled {label!r}")
+            raise UnknownMarkupError(f"{self.place(label)}: nothing is labelled {label!r}")
         return self.targets[label]
 
 
@@ -63,14 +69,14 @@ def _footnotes(text: str, lesson: Lesson) -> str:
 def _role(name: str, body: str, lesson: Lesson) -> str:
     if name not in ROLES:
         known = ", ".join(sorted(ROLES))
-        raise UnknownMarkupError(f"{lesson.path.name}: unknown role {name!r}; known are: {known}")
+        raise UnknownMarkupError(f"{lesson.place(f'{{{name}}}')}: unknown role {name!r}; known are: {known}")
     body = " ".join(body.split())
     explicit = _WORDS_AND_TARGET.match(body)
     words, target = (explicit["words"], explicit["target"]) if explicit else ("", body)
     try:
         return ROLES[name](words, target, lesson)
     except KeyError as error:
-        raise UnknownMarkupError(f"{lesson.path.name}: {error.args[0]}") from error
+        raise UnknownMarkupError(f"{lesson.place(target)}: {error.args[0]}") from error
 
 
 def _reference(words, target, lesson):

@@ -28,7 +28,7 @@ def to_plain(text: str, lesson: Lesson) -> str:
     """Return the MyST `text` of `lesson` as plain Markdown."""
     plain = re.sub(r"\n{3,}", "\n\n", "\n".join(_blocks(text.splitlines(), lesson))).strip()
     if raw := find_raw(plain):
-        raise UnknownMarkupError(f"{lesson.path.name}: this MyST markup was not understood: {raw!r}")
+        raise UnknownMarkupError(f"{lesson.place(raw)}: this MyST markup was not understood: {raw!r}")
     return plain
 
 
@@ -80,18 +80,19 @@ def _closing(lines: list[str], start: int, fence: str, lesson: Lesson) -> int:
         line = lines[number].strip()
         if line and set(line) == {fence[0]} and len(line) >= len(fence):
             return number
-    raise UnknownMarkupError(f"{lesson.path.name}: {lines[start].strip()!r} is never closed")
+    raise UnknownMarkupError(f"{lesson.place(lines[start])}: {lines[start].strip()!r} is never closed")
 
 
 def _fence(opening: re.Match, lines: list[str], lesson: Lesson) -> list[str]:
     if not opening["name"]:
         if opening["fence"].startswith(":"):
-            raise UnknownMarkupError(f"{lesson.path.name}: a fence {lines[0]!r} without a directive's name")
+            place = lesson.place(lines[0])
+            raise UnknownMarkupError(f"{place}: a fence {lines[0]!r} without a directive's name")
         return lines
     name, argument = opening["name"], opening["rest"].strip()
     if name not in DIRECTIVES:
         known = ", ".join(sorted(DIRECTIVES))
-        raise UnknownMarkupError(f"{lesson.path.name}: unknown directive {name!r}; known are: {known}")
+        raise UnknownMarkupError(f"{lesson.place(lines[0])}: unknown directive {name!r}; known are: {known}")
     indent = opening["indent"]
     options, body = _options([line.removeprefix(indent) for line in lines[1:-1]])
     try:
@@ -99,7 +100,7 @@ def _fence(opening: re.Match, lines: list[str], lesson: Lesson) -> list[str]:
     except UnknownMarkupError:
         raise
     except (KeyError, OSError) as error:
-        raise UnknownMarkupError(f"{lesson.path.name}: {lines[0].strip()!r}: {error}") from error
+        raise UnknownMarkupError(f"{lesson.place(lines[0])}: {lines[0].strip()!r}: {error}") from error
     return ["", *(indent + line if line else "" for line in result.split("\n")), ""]
 
 
@@ -217,14 +218,15 @@ def _tab_item(argument, options, body, lesson):
 def _literalinclude(argument, options, body, lesson):
     unknown = set(options) - {"language", "pyobject", "caption"}
     if unknown:
-        raise UnknownMarkupError(f"{lesson.path.name}: literalinclude cannot do {sorted(unknown)} in a twin")
+        place = lesson.place(argument)
+        raise UnknownMarkupError(f"{place}: literalinclude cannot do {sorted(unknown)} in a twin")
     path = (lesson.path.parent / argument).resolve()
     shown = path.relative_to(lesson.path.parent.parent.resolve()).as_posix()
     source = path.read_text(encoding="utf-8")
     if name := options.get("pyobject"):
         tags = ModuleAnalyzer.for_file(str(path), shown).find_tags()
         if name not in tags:
-            raise UnknownMarkupError(f"{lesson.path.name}: there is no {name!r} in {shown}")
+            raise UnknownMarkupError(f"{lesson.place(name)}: there is no {name!r} in {shown}")
         _, start, end = tags[name]
         source = "\n".join(source.splitlines()[start - 1 : end])
     return f"(`{shown}`)\n\n```{options.get('language', 'python')}\n{source.rstrip()}\n```"

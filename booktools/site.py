@@ -109,6 +109,8 @@ def serve_twins(app: Sphinx, exception: Exception | None) -> None:
         twin = Path(app.srcdir, notebook.relative_to(Path(app.outdir, "_sources")))
         if twin.exists():
             shutil.copyfile(twin, notebook)
+        else:
+            LOGGER.warning("%s:1: the lesson has no twin; run make notebooks", twin.with_suffix(".md"))
 
 
 def serve_mathjax(app: Sphinx, exception: Exception | None) -> None:

@@ -47,7 +47,8 @@ FAULTS = [
     ("assert np.linalg.norm(projected) <=", "assert np.linalg.norm(projected) >", "AssertionError"),
     ("    alt: Four bars", "    align: center\n    class: Four", "no alternative text"),
     ("{ref}`sample-theory`", "{ref}`nowhere`", "nowhere"),
-    ("{cite:t}`ballard1987`", "{cite:t}`nobody1999`", "nobody1999"),
+    ("{cite:t}`ballard1987`", "{cite:t}`nobody1999`", r"01-sample.md:36: WARNING: could not find bibtex key"),
+    ("images/bottleneck.svg", "images/missing.svg", r"01-sample.md:23: WARNING: image file not readable"),
     (":tags: [tab-torch]\n\nprint", ":tags: [other]\n\nprint", "no partner"),
 ]
 
@@ -58,6 +59,8 @@ def test_every_fault_is_a_warning_and_warnings_fail_the_build(fresh_book):
         assert sound in text
         text = text.replace(sound, broken)
     fresh_book.lesson.write_text(text, encoding="utf-8")
+    fresh_book.lesson.with_suffix(".ipynb").unlink(missing_ok=True)
     good, said = fresh_book.build()
     assert not good
-    assert [message for _, _, message in FAULTS if message not in said] == []
+    missing = "01-sample.md:1: the lesson has no twin"
+    assert [message for *_, message in (*FAULTS, (missing,)) if message not in said] == []

@@ -1,5 +1,6 @@
 """Twins: plain Markdown, deterministic, nothing raw."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -69,6 +70,15 @@ def test_markup_becomes_plain(lesson, myst, plain):
 def test_unknown_markup_is_an_error(lesson, myst, complaint):
     with pytest.raises(UnknownMarkupError, match=complaint):
         to_plain(myst, lesson)
+
+
+def test_errors_name_file_and_line(lesson, tmp_path):
+    path = tmp_path / "01-sample.md"
+    path.write_text("# Title\n\nFine.\n\nSee {ref}`nowhere`, {cite:t}`nobody1999`.\n", encoding="utf-8")
+    broken = replace(lesson, path=path)
+    for text in ("{ref}`nowhere`", "{cite:t}`nobody1999`"):
+        with pytest.raises(UnknownMarkupError, match=r"01-sample\.md:5: "):
+            to_plain(text, broken)
 
 
 @pytest.mark.parametrize("raw", ["see {ref}`x`", "```{note}\nx\n```", ":::{note}", "(label)=", "a\n:::"])
