@@ -1,7 +1,7 @@
 """A pytest plugin for nbval: the peak memory of each notebook's kernel, and a limit that none may pass.
 
-``pytest -p booktools.memory --nbval ...`` prints a table at the end, and fails where a notebook takes more than
-``--memory-limit``. A kernel counts together with all processes that it starts.
+``pytest -p booktools.memory --nbval ...`` prints a table at the end, and fails where a notebook takes more
+than ``--memory-limit``. A kernel counts together with all processes that it starts.
 """
 
 import threading
@@ -35,16 +35,9 @@ class Watch:
         threading.Thread(target=self._run, daemon=True).start()
 
     def sample(self) -> int:
-        """Return the peak so far in bytes, this moment included.
-
-        Pages that a child shares with the kernel count twice: the sum is an upper bound.
-        """
-        now = 0
-        for process in _family(self.process):
-            try:
-                now += process.memory_info().rss
-            except psutil.Error:  # a child that has just ended
-                continue
+        """Return the peak so far in bytes, this moment included; a page that processes share counts once."""
+        family = _family(self.process)
+        now = sum(_resident(process, alone=len(family) == 1) for process in family)
         self.peak = max(self.peak, now, _own_peak(self.process.pid))
         return self.peak
 
@@ -59,6 +52,16 @@ def _family(process: psutil.Process) -> list[psutil.Process]:
         return [process, *process.children(recursive=True)]
     except psutil.Error:  # the kernel has died, as nbval will report
         return []
+
+
+def _resident(process: psutil.Process, *, alone: bool) -> int:
+    try:
+        if alone:
+            return process.memory_info().rss
+        full = process.memory_full_info()  # slower: only where there is something to share
+    except psutil.Error:  # it has just ended
+        return 0
+    return getattr(full, "pss", full.uss)  # only Linux knows the share of each in what they share
 
 
 def _own_peak(pid: int) -> int:
@@ -134,7 +137,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for name, peak in sorted(_above_limit(config).items()):
         terminalreporter.line(
             f"FAILED: {name} took {peak / MEGABYTE:.0f} MB; the limit is {config.option.memory_limit} MB, "
-            "because Binder ends a notebook that takes more. Work on less data at once, or free what is no longer used.",
+            "as Binder ends a notebook that takes more. Work on less data at once, or free what is done.",
             red=True,
         )
 

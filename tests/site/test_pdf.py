@@ -41,8 +41,17 @@ print("a line that is far too long for a page " * 4)
 
 In the text: γ, λ, x², x̂, −, ≤, →, β₂, Wᵀ.
 
+| Where | Address |
+|---|---|
+| A hub | `ADDRESS` |
+
 ## Findings
 """
+
+
+ADDRESS = (
+    "https://hub.example.org/git-pull?repo=https%3A%2F%2Fgithub.com%2Fyou%2Fcourse&urlpath=lab%2Ftree" * 2
+)
 
 
 @dataclass
@@ -70,7 +79,9 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Printed:
         pytest.skip(f"{', '.join(MISSING)} not installed")
     book = copy_book(tmp_path_factory.mktemp("printed") / "book")
     lesson = book.lesson.read_text(encoding="utf-8")
-    book.lesson.write_text(lesson.replace("\n## Findings\n", MORE, 1), encoding="utf-8")
+    book.lesson.write_text(
+        lesson.replace("\n## Findings\n", MORE.replace("ADDRESS", ADDRESS), 1), encoding="utf-8"
+    )
     done = subprocess.run(
         [sys.executable, "-c", MAKE, str(book.root), "torch"],
         capture_output=True,
