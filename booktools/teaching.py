@@ -1,6 +1,7 @@
 """Directives for the part on teaching: tables and maps made from what is said about each lesson."""
 
 import html
+import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from booktools.course import PURPOSES, CourseData, read_course
 from booktools.editions import FOLDERS, NAMES
 from booktools.effort import hours_needed, read_title
 
-BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 200, 46, 24, 40  # of the map of lessons, in pixels
+BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 104, 62, 8, 36  # of the map of lessons, in pixels
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,9 @@ def purpose_map(book: Book) -> str:
         if not goals:
             continue
         before = set().union(*(nx.ancestors(graph, goal) for goal in goals)) - set(goals)
+        numbered = [_link(name, f"{name[:2]} {read_title(book.root, name)}") for name in goals]
         way = ", ".join(_link(name, name[:2]) for name in sorted(before)) or "nothing"
-        rows.append(f"| {words} | {'; '.join(map(_link, goals))} | {way} |")
+        rows.append(f"| {words} | {'; '.join(numbered)} | {way} |")
     return "\n".join(rows)
 
 
@@ -151,12 +153,15 @@ def _edge(start: tuple[float, float], end: tuple[float, float]) -> str:
 
 
 def _box(name: str, title: str, x: float, y: float) -> str:
-    size = f'width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="5"'
-    centre = f'x="{x + BOX_WIDTH / 2:.0f}" y="{y + BOX_HEIGHT / 2 + 5:.0f}"'
-    return (
-        f'<a href="{name}.html"><rect x="{x:.0f}" y="{y:.0f}" {size}/>'
-        f"<text {centre}>{name[:2]} {html.escape(title)}</text></a>"
+    lines = [name[:2], *textwrap.wrap(title.partition(":")[0], 15)]
+    first = y + BOX_HEIGHT / 2 + 5 - 8 * (len(lines) - 1)
+    centre = f"{x + BOX_WIDTH / 2:.0f}"
+    words = "".join(
+        f'<tspan x="{centre}" y="{first + 16 * number:.0f}">{html.escape(line)} </tspan>'
+        for number, line in enumerate(lines)
     )
+    size = f'width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="5"'
+    return f'<a href="{name}.html"><rect x="{x:.0f}" y="{y:.0f}" {size}/><text>{words}</text></a>'
 
 
 def _directive(make: Callable[[Book], str], raw: bool = False) -> type[SphinxDirective]:

@@ -77,7 +77,7 @@ def test_map_has_every_lesson_below_those_it_needs(book):
     heights = [float(box.rect["y"]) for box in boxes]
     assert [box["href"] for box in boxes] == ["01-first.html", "02-second.html", "03-third.html"]
     assert heights == sorted(set(heights))
-    assert boxes[1].get_text() == "02 The second"
+    assert boxes[1].get_text().split() == ["02", "The", "second"]
 
 
 def test_way_to_a_purpose_names_all_that_it_builds_on(book):

@@ -96,9 +96,8 @@ def page(site, browser):
 
 
 def shown_tabs(page):
-    return set(
-        page.eval_on_selector_all("input:checked + .sd-tab-label", "all => all.map(e => e.textContent)")
-    )
+    names = page.locator("input:checked + .sd-tab-label").all_text_contents()
+    return {name.strip() for name in names}
 
 
 @needs_browser

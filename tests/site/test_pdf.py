@@ -39,6 +39,12 @@ print("γ λ ε ² x̂ − ≤ → ₂ ᵀ ∂ ‖ 25°")
 print("a line that is far too long for a page " * 4)
 ```
 
+```{code-cell} ipython3
+from IPython.display import HTML
+
+HTML('<img src="data:image/png;base64,PIXEL" alt="One grey point.">')
+```
+
 In the text: γ, λ, x², x̂, −, ≤, →, β₂, Wᵀ.
 
 | Where | Address |
@@ -52,6 +58,10 @@ In the text: γ, λ, x², x̂, −, ≤, →, β₂, Wᵀ.
 ADDRESS = (
     "https://hub.example.org/git-pull?repo=https%3A%2F%2Fgithub.com%2Fyou%2Fcourse&urlpath=lab%2Ftree" * 2
 )
+
+
+# One grey point.
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
 
 
 @dataclass
@@ -80,7 +90,8 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Printed:
     book = copy_book(tmp_path_factory.mktemp("printed") / "book")
     lesson = book.lesson.read_text(encoding="utf-8")
     book.lesson.write_text(
-        lesson.replace("\n## Findings\n", MORE.replace("ADDRESS", ADDRESS), 1), encoding="utf-8"
+        lesson.replace("\n## Findings\n", MORE.replace("ADDRESS", ADDRESS).replace("PIXEL", PIXEL), 1),
+        encoding="utf-8",
     )
     done = subprocess.run(
         [sys.executable, "-c", MAKE, str(book.root), "torch"],
@@ -123,6 +134,7 @@ def flat(text: str) -> str:
         "− ≤ → ₂ ᵀ ∂ ‖ 25°",
         "γ, λ, x², x̂, −, ≤, →, β₂, Wᵀ.",
         "1. What does",  # the quiz
+        "One grey point. On the site a point can be moved over it.",
     ],
 )
 def test_the_book_holds(printed: Printed, expected: str) -> None:
@@ -146,6 +158,7 @@ def test_nothing_for_browsers_is_printed(printed: Printed) -> None:
     text = printed.text()
     assert "For a browser" not in text.split("Quiz()")[1]
     assert "For a terminal" not in text.split("Quiz()")[1]
+    assert "<IPython" not in text
 
 
 def test_pages_have_a4_size_and_the_file_says_what_it_is(printed: Printed) -> None:
