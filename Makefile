@@ -36,7 +36,8 @@ bundle: $(INSTALLED)
 	$(BIN)/python -m booktools.publish --profile $(PROFILE) --bundle $(if $(WHEELS),--wheels)
 
 pdf: $(INSTALLED)
-	$(BIN)/python -m booktools.pdf --profile $(PROFILE) --backend $(BACKEND)
+	$(BIN)/python -m booktools.pdf --profile $(PROFILE) --backend $(BACKEND) \
+		$(if $(filter 0,$(SOLUTIONS)),--without-solutions)
 
 # From the lessons as make book executed them last.
 slides: $(INSTALLED)

@@ -51,6 +51,10 @@ In the text: γ, λ, x², x̂, −, ≤, →, β₂, Wᵀ.
 |---|---|
 | A hub | `ADDRESS` |
 
+| Number | Meaning |
+|---|---|
+ROWS
+
 ## Findings
 """
 
@@ -60,6 +64,7 @@ ADDRESS = (
 )
 
 
+ROWS = "\n".join(f"| Row {number} | {'many words ' * 20} |" for number in range(40))
 # One grey point.
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
 
@@ -90,7 +95,11 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Printed:
     book = copy_book(tmp_path_factory.mktemp("printed") / "book")
     lesson = book.lesson.read_text(encoding="utf-8")
     book.lesson.write_text(
-        lesson.replace("\n## Findings\n", MORE.replace("ADDRESS", ADDRESS).replace("PIXEL", PIXEL), 1),
+        lesson.replace(
+            "\n## Findings\n",
+            MORE.replace("ADDRESS", ADDRESS).replace("ROWS", ROWS).replace("PIXEL", PIXEL),
+            1,
+        ),
         encoding="utf-8",
     )
     done = subprocess.run(
@@ -134,6 +143,8 @@ def flat(text: str) -> str:
         "− ≤ → ₂ ᵀ ∂ ‖ 25°",
         "γ, λ, x², x̂, −, ≤, →, β₂, Wᵀ.",
         "1. What does",  # the quiz
+        "Row 0 many words",
+        "Row 39 many words",
         "One grey point. On the site a point can be moved over it.",
     ],
 )
@@ -212,6 +223,10 @@ def test_a_missing_package_of_latex_is_named_with_the_packages_to_install() -> N
         (
             "LaTeX Warning: Hyper reference `chapters/x:y' on page 3 undefined on input line 5.",
             "chapters/02-losses.md:17: Hyper reference `chapters/x:y' on page 3 undefined",
+        ),
+        (
+            "[7] [8]\nOverfull \\vbox (106.7pt too high) has occurred while \\output is active []",
+            "after page 8: a table or figure is 107 points higher than the page; divide it",
         ),
         ("LaTeX Warning: Label `eq-x' multiply defined.", "the label eq-x is defined more than once"),
     ],
