@@ -1,5 +1,5 @@
 # make book · serve · site · bundle · pdf · slides · test · check-site · check-links · colab-check · notebooks · check-lesson
-# make assignments · quizzes · bench · search · lint · fork
+# make assignments · autograde · grades · quizzes · bench · search · lint · fork
 # Everything is installed into .venv, once, and again when the requirements change.
 
 PROFILE ?= reference
@@ -13,7 +13,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 
 .PHONY: book serve site bundle pdf slides test check-site check-links colab-check check-lesson notebooks lint
-.PHONY: assignments quizzes bench search fork clean install
+.PHONY: assignments autograde grades quizzes bench search fork clean install
 
 # SOLUTIONS=0 leaves the solutions out; EDITIONS=1 links every page to the other edition (make site builds both).
 SOLUTIONS ?= 1
@@ -53,8 +53,17 @@ check-links: $(INSTALLED)
 colab-check: $(INSTALLED)
 	$(BIN)/python -m booktools.colab $(if $(LESSON),--lessons $(LESSON))
 
+# COURSE is a folder for a term's work, if not _build/assignments; FORMAT is moodle or canvas.
+FORMAT ?= moodle
+
 assignments: $(INSTALLED)
-	$(BIN)/python -m booktools.assignments
+	$(BIN)/python -m booktools.assignments $(if $(COURSE),--course $(COURSE))
+
+autograde: $(INSTALLED)
+	$(BIN)/python -m booktools.assignments --autograde $(if $(COURSE),--course $(COURSE))
+
+grades: $(INSTALLED)
+	$(BIN)/python -m booktools.assignments --grades $(FILE) --format $(FORMAT) $(if $(COURSE),--course $(COURSE))
 
 # In Moodle's GIFT format.
 quizzes: $(INSTALLED)

@@ -20,6 +20,7 @@ from pathlib import Path
 import nbformat
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -138,12 +139,9 @@ def run(name: str, twin: NotebookNode, backend: str, archive: str) -> None:
         content.mkdir()
         kernels = _Kernels()
         kernels.python = make_environment(Path(temporary))
-        client = NotebookClient(
-            twin,
-            timeout=900,
-            km=AsyncKernelManager(kernel_spec_manager=kernels),
-            resources={"metadata": {"path": str(content)}},
-        )
+        manager = AsyncKernelManager(kernel_spec_manager=kernels)
+        resources = {"metadata": {"path": str(content)}}
+        client = NotebookClient(twin, km=manager, timeout=900, resources=resources)
         environment = execution_environment("reference", backend)
         del environment["PYTHONPATH"]
         environment["PATH"] = os.pathsep.join([str(kernels.python.parent), environment["PATH"]])
@@ -151,12 +149,17 @@ def run(name: str, twin: NotebookNode, backend: str, archive: str) -> None:
         client.on_cell_start = lambda cell, cell_index: started.append(cell_index)
         try:
             fetch_from(twin, archive)
-            client.execute(env=environment, cleanup_kc=True)  # ends the kernel, although its manager is ours
+            client.execute(env=environment)
         except LessonError as error:
             raise LessonError(f"{name}: {error}") from None
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
             number = sum(cell.cell_type == "code" for cell in twin.cells[: started[-1] + 1])
-            raise LessonError(f"{name}, under {backend}, code cell {number}:\n{error}") from None
+            status = manager.provisioner.process.poll()  # None while the kernel lives
+            died = "" if status is None else f" (exit status {status})"
+            raise LessonError(f"{name}, under {backend}, code cell {number}:\n{error}{died}") from None
+        finally:
+            if manager.has_kernel:
+                run_sync(manager.shutdown_kernel)(now=True)
 
 
 def main() -> None:

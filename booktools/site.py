@@ -7,6 +7,7 @@ from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx_design.shared import create_component
@@ -127,6 +128,33 @@ def load_images_late(
         context["body"] = context["body"].replace("<img ", '<img loading="lazy" ')
 
 
+def leave_out_thebe(app: Sphinx, config: Config) -> None:
+    """Leave out Thebe, which Jupyter Book always adds: it is not used, and writes an error to the console."""
+    for event in ("env-before-read-docs", "doctree-resolved"):
+        app.events.listeners[event] = [
+            listener
+            for listener in app.events.listeners[event]
+            if not listener.handler.__module__.startswith("sphinx_thebe")
+        ]
+
+
+def mend_roles_and_ids(
+    app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None
+) -> None:
+    """Mend what extensions write: lists of references without items, ids given more than once."""
+    if "body" in context:
+        body = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+        body = re.sub(r' id="(?:exercise|solution|proof)-content"', "", body)
+        context["body"] = body.replace('class="proof admonition" id="proof"', 'class="proof admonition"')
+
+
+def show_icons_by_fonts(app: Sphinx, exception: Exception | None) -> None:
+    """Empty the theme's program for icons: it weighs more than all else, and the fonts show them already."""
+    program = Path(app.outdir, "_static", "scripts", "fontawesome.js")
+    if not exception and program.exists():
+        program.write_text("// The icons are shown by the fonts of the style sheets.\n", encoding="utf-8")
+
+
 def check_page_weights(app: Sphinx, exception: Exception | None) -> None:
     """Warn, which fails the build, of every page that is too heavy for a telephone."""
     if exception or app.builder.name != "html":
@@ -145,6 +173,9 @@ def setup(app: Sphinx) -> dict:
     app.connect("doctree-resolved", check_alternative_texts)
     app.connect("html-page-context", explain_missing_hub, priority=900)  # after the theme made its buttons
     app.connect("html-page-context", load_images_late)
+    app.connect("config-inited", leave_out_thebe)
+    app.connect("html-page-context", mend_roles_and_ids)
+    app.connect("build-finished", show_icons_by_fonts)
     app.connect("build-finished", serve_twins)
     app.connect("build-finished", serve_mathjax)
     app.connect("build-finished", check_page_weights)

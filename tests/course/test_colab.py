@@ -89,6 +89,12 @@ def test_a_failing_cell_is_named(archive):
         run("99-small", twin, "torch", archive)
 
 
+def test_a_kernel_that_dies_is_said(archive):
+    twin = small_twin("import os\nos._exit(3)")
+    with pytest.raises(LessonError, match=r"code cell 2:\nKernel died \(exit status 3\)"):
+        run("99-small", twin, "torch", archive)
+
+
 def test_what_stands_in_the_checkout_only_is_missed(archive):
     with pytest.raises(LessonError, match="No module named 'jupytext'"):
         run("99-small", small_twin("import jupytext"), "torch", archive)
