@@ -15,9 +15,7 @@ def read_repository(root: Path = ROOT) -> tuple[str, str]:
     return repository["url"], repository["branch"]
 
 
-def write_address(
-    address: str, hub: str | None = None, root: Path = ROOT, branch: str | None = None
-) -> None:
+def write_address(address: str, hub: str | None = None, root: Path = ROOT, branch: str | None = None) -> None:
     """Put `address`, and a JupyterHub's and a branch if given, in ``_config.yml``; change nothing else there.
 
     Raises

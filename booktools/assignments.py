@@ -42,9 +42,7 @@ import importlib.util
 
 # Where aelib is missing, as in Colab, it is fetched and installed.
 if importlib.util.find_spec("aelib") is None:
-    %pip install -q --no-deps {address}/archive/refs/heads/{branch}.zip
-    if importlib.util.find_spec("pooch") is None:
-        %pip install -q pooch"""
+    %pip install -q --no-deps {address}/archive/refs/heads/{branch}.zip"""
 
 HELPERS = '''\
 # Run this cell and leave it as it is: it works in either framework.

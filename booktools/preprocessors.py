@@ -64,14 +64,16 @@ class RestoreCells(NbGraderPreprocessor):
             name = cell_name(cell)
             cell.metadata.pop("nbgrader", None)
             if name in missing:
-                if first_named is None:
-                    first_named = len(cells)
+                first_named = len(cells) if first_named is None else first_named
                 cell = _as_released(missing.pop(name), points, cell.source)
             cells.append(cell)
         restored = [_as_released(entry, points) for entry in missing.values() if entry["locked"]]
-        helpers = [cell for cell in restored if not is_grade(cell)]
-        cells[first_named or len(cells) : first_named or len(cells)] = helpers
+        first_named = len(cells) if first_named is None else first_named
+        cells[first_named:first_named] = [cell for cell in restored if not is_grade(cell)]
         nb.cells = [*cells, *(cell for cell in restored if is_grade(cell))]
+        nb.nbformat_minor = 5  # Colab writes 4.0, whose cells have no ids
+        for number, cell in enumerate(nb.cells, start=1):
+            cell.id = f"cell-{number}"
         return nb, resources
 
 
@@ -88,7 +90,7 @@ def _as_released(entry: dict, points: dict[str, float], answer: str = "") -> Not
     metadata = nbgrader_metadata(
         name, solution=not locked, points=points.get(name), checksum=entry["checksum"]
     )
-    return new_code_cell(entry["source"] if locked else answer, metadata=metadata, id=name)
+    return new_code_cell(entry["source"] if locked else answer, metadata=metadata)
 
 
 class ExecuteInTime(standard.Execute):

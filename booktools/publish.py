@@ -77,9 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--profile", choices=["reference", "full"], default="full")
     parser.add_argument("--bundle", action="store_true", help="write an archive for rooms without a network")
-    parser.add_argument(
-        "--wheels", action="store_true", help="with --bundle: the packages too (gigabytes)"
-    )
+    parser.add_argument("--wheels", action="store_true", help="with --bundle: the packages too (gigabytes)")
     options = parser.parse_args()
     for edition in FOLDERS:
         command = [sys.executable, "-m", "booktools.build", "--profile", options.profile]
@@ -92,9 +90,7 @@ def main() -> None:
         return
     data = os.environ.get("AELIB_DATA_DIR")
     if not data:
-        print(
-            "AELIB_DATA_DIR is not set: the bundle holds no data, so that only the reference profile runs"
-        )
+        print("AELIB_DATA_DIR is not set: the bundle holds no data, so that only the reference profile runs")
     wheels = None
     if options.wheels:
         wheels = ROOT / "_build" / "wheels"

@@ -113,6 +113,13 @@ def other_seed(notebook):
     ).source += "\n\nnp.random.default_rng = lambda seed=None: np.random.Generator(np.random.PCG64(9))"
 
 
+def as_from_colab(notebook):
+    notebook.nbformat_minor = 0
+    for number, cell in enumerate(notebook.cells):
+        del cell["id"]
+        cell.metadata["id"] = f"colab{number}"
+
+
 LOOP = "import time\n\n\ndef double(x):\n    while True:\n        time.sleep(0.1)"
 STUBBORN = (
     "import time\n\n\ndef double(x):\n    while True:\n        try:\n            time.sleep(60)\n"
@@ -120,6 +127,7 @@ STUBBORN = (
 )
 FILE = "submitted/{0}/1-small/1-small.ipynb"
 HANDED_IN = {
+    "colab": as_from_colab,
     "dies": answer("second", "import os\n\nos._exit(1)"),
     "loops": answer("first", LOOP),
     "misspells": answer("first", "def double(x):\n    return (2 * x"),
@@ -135,6 +143,7 @@ HANDED_IN = {
     ),
 }
 MARKS = {
+    "colab": (2, 3),
     "loops": (0, 3),
     "misspells": (0, 3),
     "reseeds": (2, 3),

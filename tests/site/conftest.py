@@ -59,7 +59,9 @@ def copy_book(folder: Path) -> Book:
 
 @pytest.fixture
 def fresh_book(tmp_path: Path) -> Book:
-    return copy_book(tmp_path / "book")
+    book = copy_book(tmp_path / "book")
+    twins.write(twins.make_twin(book.lesson), book.lesson.with_suffix(".ipynb"))  # not executed
+    return book
 
 
 @pytest.fixture(scope="session")
