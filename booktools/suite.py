@@ -21,14 +21,8 @@ PYTEST = [sys.executable, "-m", "pytest", "-q", "--no-header"]
 WORKERS = ["-n", os.environ.get("TEST_WORKERS", "2")]
 PARALLEL = [*WORKERS, "--dist", "loadfile"]  # a notebook's cells must stay together
 BALANCED = [*WORKERS, "--dist", "worksteal"]
-NBVAL = [
-    "-p",
-    "booktools.memory",
-    "--nbval",
-    "--nbval-current-env",
-    "--nbval-sanitize-with",
-    "tests/notebooks/nbval.cfg",
-]
+NBVAL = ["-p", "booktools.memory"]  # a table of each kernel's memory, and Binder's limit on it
+NBVAL += ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/notebooks/nbval.cfg"]
 
 
 def parts() -> dict[str, list[list[str]]]:
