@@ -1,13 +1,12 @@
 """Do the slides fit? Every deck is opened in headless Chromium, and every slide measured there."""
 
-import shutil
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
+from booktools.check_site.browser import start_chromium
 from booktools.slides import FEWEST, MOST
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDTH, HEIGHT = 1280, 800
 
 # The lowest and the rightmost point of what a slide shows, in the slide's own pixels.
@@ -32,11 +31,6 @@ MEASURE = """
 TITLE = "Reveal.getCurrentSlide().querySelector('h1, h2').firstChild.textContent.trim()"
 
 
-def find_browser() -> str | None:
-    """Return the path of an installed Chromium or Chrome, or None."""
-    return next(filter(None, map(shutil.which, BROWSERS)), None)
-
-
 def find_overflows(decks: list[Path], shots: Path | None = None) -> list[str]:
     """Return a line for every slide that is larger than the screen, and every deck of a wrong length.
 
@@ -52,16 +46,11 @@ def find_overflows(decks: list[Path], shots: Path | None = None) -> list[str]:
     FileNotFoundError
         If no browser is installed.
     """
-    browser_path = find_browser()
-    if browser_path is None:
-        raise FileNotFoundError(f"none of {', '.join(BROWSERS)} is installed")
     found = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+    with start_chromium() as browser:
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         for deck in decks:
             found += _overflows_of(page, deck, shots)
-        browser.close()
     return found
 
 

@@ -189,8 +189,8 @@ class Site:
 
 
 @contextmanager
-def open_site(folder: Path, path: str = "/") -> Iterator[Site]:
-    """Serve `folder` under `path` and start the browser that can reach nothing else.
+def start_chromium(*arguments: str) -> Iterator[Browser]:
+    """Start a headless browser.
 
     Raises
     ------
@@ -202,9 +202,22 @@ def open_site(folder: Path, path: str = "/") -> Iterator[Site]:
         raise FileNotFoundError(
             f"no browser: install Chromium (looked for {', '.join(CHROMIUM)} on the path)"
         )
-    with serve(folder, path) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=[BLOCK_OTHER_HOSTS])
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
         try:
-            yield Site(folder, address, browser)
+            yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def open_site(folder: Path, path: str = "/") -> Iterator[Site]:
+    """Serve `folder` under `path` and start the browser that can reach nothing else.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where no Chromium is installed.
+    """
+    with serve(folder, path) as address, start_chromium(BLOCK_OTHER_HOSTS) as browser:
+        yield Site(folder, address, browser)

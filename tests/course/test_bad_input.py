@@ -226,7 +226,7 @@ SOLUTION = "    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION\n"
 @pytest.mark.parametrize(
     ("old", "new", "line", "words"),
     [
-        ("[answer, id-first]", "[anwser, id-first]", 14, "unknown tag 'anwser'"),
+        ("[answer, id-first]", "[answers, id-first]", 14, "unknown tag 'answers'"),
         ("[answer, id-first]", "[answer]", 14, "tags are [answer, id-NAME]"),
         ("id-first, points-2", "id-first", 24, "[tests, id-NAME, points-N]"),
         ("id-first, points-2", "id-frist, points-2", 24, "must follow the answer with that id"),

@@ -9,14 +9,13 @@ import zipfile
 
 import pytest
 from bs4 import BeautifulSoup
-from playwright.sync_api import sync_playwright
 
 from booktools.address import read_repository
-from booktools.browser_slides import find_browser
+from booktools.check_site.browser import find_chromium, start_chromium
 from booktools.editions import site_address
 from booktools.publish import assemble, write_bundle
 
-needs_browser = pytest.mark.skipif(find_browser() is None, reason="no Chromium or Chrome is installed")
+needs_browser = pytest.mark.skipif(find_chromium() is None, reason="no Chromium or Chrome is installed")
 LESSON = "chapters/01-sample.html"
 
 
@@ -75,10 +74,8 @@ def test_missing_edition_is_named(tmp_path):
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
+    with start_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -6,12 +6,13 @@ import shutil
 import pytest
 from bs4 import BeautifulSoup
 
-from booktools.browser_slides import find_browser, find_overflows
+from booktools.browser_slides import find_overflows
+from booktools.check_site.browser import find_chromium
 from booktools.executed import cache_path
 from booktools.inline import UnknownMarkupError
 from booktools.slides import build_slides, make_deck
 
-needs_browser = pytest.mark.skipif(find_browser() is None, reason="no Chromium or Chrome is installed")
+needs_browser = pytest.mark.skipif(find_chromium() is None, reason="no Chromium or Chrome is installed")
 
 
 @pytest.fixture(scope="module")
