@@ -36,7 +36,7 @@ def parts() -> dict[str, list[list[str]]]:
         "library": [[*PYTEST, *BALANCED, "tests/library"]],
         "equivalence": [[*PYTEST, *BALANCED, "tests/equivalence"]],
         "site": [[*PYTEST, *PARALLEL, "tests/site"]],
-        "course": [[*PYTEST, *PARALLEL, "tests/course"]],
+        "course": [[*PYTEST, *BALANCED, "tests/course"]],
         "notebooks": [[*PYTEST, *BALANCED, "tests/notebooks"]],
     }
 
