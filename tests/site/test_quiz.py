@@ -53,7 +53,7 @@ def test_choices_are_shuffled_the_same_way_each_time(quiz_file):
         ([("right", "a"), ("wrong", "b")], "01-it.yml:1: this question has 2 choices"),
         ([("right", "a"), ("wrong", "b"), ("wrong", "b")], "01-it.yml:1: two of its choices are the same"),
         ([("right", "a"), ("wrong", "$b$"), ("wrong", "c")], "01-it.yml:5: write Unicode mathematics"),
-        ([("right", "a"), ("worng", "b"), ("wrong", "c")], "01-it.yml:5: wrong is missing"),
+        ([("right", "a"), ("maybe", "b"), ("wrong", "c")], "01-it.yml:5: wrong is missing"),
     ],
 )
 def test_mistakes_are_named_with_file_and_line(quiz_file, choices, complaint):
