@@ -10,6 +10,7 @@ course/assignments/README.md, says.
 
 import os
 import re
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -86,6 +87,8 @@ def _nbgrader(course: Path, timeout: int = TIMEOUT) -> Iterator[NbGraderAPI]:
     # nbgrader logs to its parent's log, from where each step's words are taken: see `_reason`.
     with patch.dict(os.environ), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # nbgrader's own, about its database
+        # nbgrader calls alembic by its name: also where the virtual environment is not activated.
+        os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         config = PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
         config.CourseDirectory.root = str(course)
         config.Execute.timeout = timeout

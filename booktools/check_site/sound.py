@@ -44,7 +44,7 @@ class Source:
     @property
     def forwards(self) -> bool:
         """Whether the page only sends the reader on to another."""
-        return self.html.select_one("meta[http-equiv=refresh]") is not None
+        return self.html.select_one("meta[http-equiv=refresh i]") is not None
 
     @property
     def is_slides(self) -> bool:
@@ -114,7 +114,7 @@ def check_head(page: Source) -> list[Finding]:
     found = []
     if not (page.html.title and page.html.title.get_text(strip=True)):
         found.append(Finding(page.name, "has no title", "<title>"))
-    if not page.html.html.get("lang"):
+    if page.html.select_one("html[lang]") is None:
         found.append(Finding(page.name, "does not say its language", "<html lang>"))
     description = page.html.select_one("meta[name=description]")
     if LESSON.search(page.name) and not (description and description.get("content", "").strip()):
