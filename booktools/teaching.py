@@ -1,6 +1,7 @@
 """Directives for the part on teaching: tables and maps made from what is said about each lesson."""
 
 import html
+import math
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from booktools.editions import FOLDERS, NAMES
 from booktools.effort import hours_needed, read_title
 
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 104, 62, 8, 36  # of the map of lessons, in pixels
+MOST_BOXES = 6  # side by side
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ def dependency_map(book: Book) -> str:
     Lessons stand below those they need; lessons in one row may be taught in any order.
     """
     graph = _graph(book.course)
-    rows = [sorted(row) for row in nx.topological_generations(graph)]
+    rows = [part for row in nx.topological_generations(graph) for part in _split(sorted(row))]
     width = max(map(len, rows)) * (BOX_WIDTH + GAP_X)
     height = len(rows) * (BOX_HEIGHT + GAP_Y)
     places = {}
@@ -143,6 +145,12 @@ def dependency_map(book: Book) -> str:
         f'aria-label="Every lesson stands below the lessons it builds on; the table says the same in words.">'
         f"{edges}{boxes}</svg></div>"
     )
+
+
+def _split(row: list[str]) -> list[list[str]]:
+    """Split a row that is too long for the page into several, of nearly the same length."""
+    length = math.ceil(len(row) / math.ceil(len(row) / MOST_BOXES))
+    return [row[start : start + length] for start in range(0, len(row), length)]
 
 
 def _edge(start: tuple[float, float], end: tuple[float, float]) -> str:
