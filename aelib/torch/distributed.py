@@ -30,22 +30,24 @@ from aelib.torch.networks import Autoencoder
 from aelib.torch.random import Noise
 from aelib.training import WorkerLostError
 
+_told_to_end = threading.Event()
+
 
 @contextmanager
 def process_group() -> Iterator[None]:
     """Join the processes that `torchrun` started, and part from them at the end.
 
     On a GPU each process takes the one of its own number, and NCCL carries the gradients; else gloo does.
+    When one process ends, `torchrun` sends the others SIGTERM. It is obeyed at the next step of a training,
+    or at the end of the group: by then the checkpoint is whole, and an error says why the process ends.
 
     Raises
     ------
     RuntimeError
         If this process was not started by `torchrun`.
     """
-    missing = [
-        name for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ
-    ]
-    if missing:
+    needed = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    if missing := [name for name in needed if name not in os.environ]:
         raise RuntimeError(
             f"the environment variable {missing[0]} is not set: process_group is for a script that was "
             "started with torchrun --nproc-per-node 2 script.py"
@@ -53,10 +55,14 @@ def process_group() -> Iterator[None]:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    before = signal.signal(signal.SIGTERM, lambda *_: _told_to_end.set())
     try:
         yield
     finally:
         dist.destroy_process_group()
+    signal.signal(signal.SIGTERM, before)  # not after an error, which still has to be printed
+    if _told_to_end.is_set():
+        raise SystemExit(128 + signal.SIGTERM)
 
 
 class LossModule(nn.Module):
@@ -109,6 +115,8 @@ class DistributedTrainer(Trainer):
         try:
             with fast_arithmetic():
                 for rows in torch.as_tensor(order, device=self.device).split(self.batch_size):
+                    if _told_to_end.is_set():
+                        raise dist.DistError("torchrun has told this one to end")
                     for name, value in self.shared_step(rows, noise_key, beta).items():
                         totals[name] = totals.get(name, 0.0) + value.detach() * len(rows) / self.processes
                 for total in totals.values():
@@ -116,8 +124,6 @@ class DistributedTrainer(Trainer):
         except RuntimeError as error:
             if not isinstance(error, dist.DistError) and "gloo" not in str(error):
                 raise
-            if threading.current_thread() is threading.main_thread():
-                signal.signal(signal.SIGTERM, signal.SIG_IGN)  # torchrun's: let this process say why it ends
             raise WorkerLostError(
                 f"process {self.rank} of {self.processes} lost the others: one of them has ended ({error})"
             ) from error

@@ -57,7 +57,7 @@ def data(name):
 def torchrun(body, processes, *arguments):
     """Run Python text in processes that join a group, as `torchrun` would."""
     script = f"""
-import os, signal, sys
+import os, signal, sys, time
 sys.path.insert(0, {os.path.dirname(__file__)!r})
 from test_distributed import COMMON, MODELS, X, data
 import aelib
@@ -97,12 +97,15 @@ def test_two_processes_train_as_one(name, trained_by_two, record):
     assert max(errors) <= 1e-9
 
 
-def test_a_killed_process_ends_the_run_with_an_error_and_a_checkpoint(tmp_path, record):
+@pytest.mark.parametrize("survivor", ["waits for the other", "is busy when torchrun ends it"])
+def test_a_killed_process_ends_the_run_with_an_error_and_a_checkpoint(survivor, tmp_path, record):
     path = tmp_path / "run.npz"
     body = f"""
     def kill_one(model):
         if len(model.history_.loss) == 2 and os.environ["RANK"] == "1":
             os.kill(os.getpid(), signal.SIGKILL)
+        if len(model.history_.loss) == 2 and {survivor.startswith("is busy")}:
+            time.sleep(1)
     MODELS["denoising"]().fit(X, checkpoint={str(path)!r}, on_epoch=kill_one)
 """
     ended = torchrun(body, 2, tmp_path)
@@ -117,6 +120,12 @@ def test_a_killed_process_ends_the_run_with_an_error_and_a_checkpoint(tmp_path, 
     error = relative_error(resumed.history_.loss, MODELS["denoising"]().fit(X).history_.loss)
     record("losses of a run resumed after a process was killed", error, 1e-9)
     assert error <= 1e-9
+
+
+def test_a_group_that_is_told_to_end_ends_after_its_last_line(tmp_path):
+    ended = torchrun("os.kill(os.getpid(), signal.SIGTERM); print('the last line')", 1, tmp_path)
+    assert ended.stdout == "the last line\n"
+    assert "exitcode  : 143" in ended.stderr
 
 
 def test_what_cannot_be_shared_is_refused(tmp_path):
