@@ -1,7 +1,6 @@
 """Build the site: execute what has changed, warnings as errors, and say where it lies."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from urllib.parse import urlparse
@@ -10,9 +9,9 @@ from jupyter_book.sphinx import build_sphinx
 
 from booktools.address import ROOT, read_repository
 from booktools.editions import site_address
-from booktools.environment import execution_environment
 from booktools.executed import cache_path
 from booktools.slides import build_slides
+from booktools.sphinx_run import run_sphinx
 from booktools.twins import lesson_paths
 from booktools.without_solutions import copy_without_solutions
 
@@ -31,35 +30,18 @@ def build(root: Path, profile: str, backend: str, both_editions: bool = False) -
     both_editions : bool
         Whether pages link to the same page of the other edition, which is then published beside this one.
     """
-    output = root / "_build" / f"{profile}-{backend}"
-    executed = cache_path(root, profile, backend)
-    os.environ.update(execution_environment(profile, backend))
     address = site_address(read_repository(root)[0], backend)
-    status = build_sphinx(
-        str(root),
-        str(output / "html"),
-        path_config=str(root / "_config.yml"),
-        noconfig=True,
-        confoverrides={
-            "external_toc_path": str(root / "_toc.yml"),
-            "latex_individualpages": False,
-            "nb_execution_cache_path": str(executed),
-            "nitpicky": True,
-            "edition": backend,
-            "both_editions": both_editions,
-            "html_baseurl": address,
-            "notfound_urls_prefix": urlparse(address).path,
-        },
-        doctreedir=str(output / "doctrees"),
-        warningiserror=True,
-        keep_going=True,
-        quiet=bool(os.environ.get("QUIET")),
-    )
-    if status != 0:
+    settings = {
+        "both_editions": both_editions,
+        "html_baseurl": address,
+        "notfound_urls_prefix": urlparse(address).path,
+    }
+    if not run_sphinx(root, "html", profile, backend, settings):
         return None
-    wrong = build_slides(root, output / "html", executed, lesson_paths(root))
+    html = root / "_build" / f"{profile}-{backend}" / "html"
+    wrong = build_slides(root, html, cache_path(root, profile, backend), lesson_paths(root))
     print("".join(f"WARNING: {message}\n" for message in wrong), file=sys.stderr, end="")
-    return None if wrong else output / "html"
+    return None if wrong else html
 
 
 def check_links(root: Path) -> bool:
@@ -92,10 +74,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.links:
         sys.exit(not check_links(ROOT))
-    root = ROOT
-    if options.without_solutions:
-        root = ROOT / "_build" / "without-solutions"
-        copy_without_solutions(ROOT, root)
+    root = copy_without_solutions(ROOT) if options.without_solutions else ROOT
     html = build(root, options.profile, options.backend, options.both_editions)
     if html is None:
         sys.exit("The site was not built without warnings; they are listed above.")

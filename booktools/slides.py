@@ -1,7 +1,7 @@
 """Slides: one deck of reveal.js per lesson, made from the lesson's own cells and outputs.
 
 Cells tagged ``slide`` begin a slide, those tagged ``slide-more`` go on with it, ``slide-code`` shows a cell's
-code as well. The first slide has the lesson's title and objectives, the last ones its exercises.
+code as well. The first slide has the lesson's title and objectives, the last one its exercises.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from booktools.course import read_course_data
 from booktools.executed import cache_path
 from booktools.inline import Lesson, UnknownMarkupError
 from booktools.markdown import figure_caption, image_address, to_plain
-from booktools.offline import add_mathjax, add_reveal
+from booktools.offline import add_reveal
 from booktools.references import collect_targets, load_bibliography
 from booktools.twins import lesson_paths, merge_streams
 
@@ -164,7 +164,6 @@ def build_slides(root: Path, html: Path, executed: Path, paths: list[Path]) -> l
     for name in ("slides.css", "slides.js"):
         shutil.copyfile(TEMPLATE / name, folder / name)
     add_reveal(html)
-    add_mathjax(html)
     wrong = []
     for path in paths:
         try:

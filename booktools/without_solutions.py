@@ -30,8 +30,10 @@ def remove_solutions(text: str) -> str:
     return left
 
 
-def copy_without_solutions(root: Path, target: Path) -> None:
-    """Copy the book at `root` to the folder `target`, made anew, without solutions in lessons and twins.
+def copy_without_solutions(root: Path, target: Path | None = None) -> Path:
+    """Copy the book at `root` without solutions in lessons and twins; return the copy's folder, made anew.
+
+    It is `target`, or ``_build/without-solutions`` if that is None.
 
     Raises
     ------
@@ -40,6 +42,7 @@ def copy_without_solutions(root: Path, target: Path) -> None:
     FileNotFoundError
         If a lesson has no twin.
     """
+    target = target or root / "_build" / "without-solutions"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(root, target, ignore=shutil.ignore_patterns(*_LEFT_OUT))
     for path in lesson_paths(target):
@@ -49,6 +52,7 @@ def copy_without_solutions(root: Path, target: Path) -> None:
             raise ValueError(f"{root / 'chapters' / path.name}: {error}") from error
     for path in lesson_paths(target):  # when no reference can point into a lesson that is still complete
         _shorten_twin(path)
+    return target
 
 
 def _shorten_twin(path: Path) -> None:

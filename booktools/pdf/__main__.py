@@ -4,7 +4,8 @@ import argparse
 import sys
 
 from booktools.address import ROOT
-from booktools.pdf.book import EDITIONS, make_pdf
+from booktools.editions import NAMES
+from booktools.pdf.book import make_pdf
 from booktools.pdf.latex import LatexError
 from booktools.without_solutions import copy_without_solutions
 
@@ -13,13 +14,10 @@ def main() -> None:
     """Set the book as one PDF."""
     parser = argparse.ArgumentParser(prog="python -m booktools.pdf", description=main.__doc__)
     parser.add_argument("--profile", choices=["reference", "full"], default="reference")
-    parser.add_argument("--backend", choices=list(EDITIONS), default="torch")
+    parser.add_argument("--backend", choices=list(NAMES), default="torch")
     parser.add_argument("--without-solutions", action="store_true", help="for a running course")
     options = parser.parse_args()
-    root = ROOT
-    if options.without_solutions:
-        root = ROOT / "_build" / "without-solutions"
-        copy_without_solutions(ROOT, root)
+    root = copy_without_solutions(ROOT) if options.without_solutions else ROOT
     try:
         pdf = make_pdf(root, options.profile, options.backend)
     except LatexError as error:

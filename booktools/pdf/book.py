@@ -1,17 +1,14 @@
 """From the lessons to LaTeX, and from there to one PDF."""
 
-import os
 import shutil
 from pathlib import Path
 
 from jupyter_book.config import get_final_config
-from jupyter_book.sphinx import build_sphinx
 
-from booktools.environment import execution_environment
-from booktools.executed import cache_path
+from booktools.editions import NAMES
 from booktools.pdf.latex import LatexError, check_programs, typeset
+from booktools.sphinx_run import run_sphinx
 
-EDITIONS = {"torch": "PyTorch", "tensorflow": "TensorFlow"}
 LOOKS = Path(__file__).parent
 CODE_FRAME = (
     "pre_border-width=0pt, pre_border-left-width=1.5pt, pre_border-radius=0pt, pre_padding=3pt,"
@@ -21,7 +18,7 @@ CODE_FRAME = (
 
 def latex_elements(profile: str, backend: str, site: str, rights: str) -> dict[str, str]:
     """Return what is told to Sphinx's LaTeX template."""
-    edition = f"{EDITIONS[backend]} edition, results of the {profile} profile"
+    edition = f"{NAMES[backend]} edition, results of the {profile} profile"
     return {
         "papersize": "a4paper",
         "pointsize": "10pt",
@@ -44,43 +41,27 @@ def latex_elements(profile: str, backend: str, site: str, rights: str) -> dict[s
 
 def write_latex(root: Path, profile: str, backend: str) -> Path | None:
     """Execute what has changed and write the book's LaTeX; return its file, or None after a warning."""
-    output = root / "_build" / f"{profile}-{backend}"
-    os.environ.update(execution_environment(profile, backend))
+    output = root / "_build" / f"{profile}-{backend}" / "latex"
     config, _ = get_final_config(
         user_yaml=root / "_config.yml", cli_config={"latex_individualpages": False}, sourcedir=root
     )
     extensions = [name for name in config["extensions"] if name != "sphinx_jupyterbook_latex"]
-    shutil.rmtree(output / "latex", ignore_errors=True)
-    status = build_sphinx(
-        str(root),
-        str(output / "latex"),
-        path_config=str(root / "_config.yml"),
-        noconfig=True,
-        confoverrides={
-            "external_toc_path": str(root / "_toc.yml"),
-            "latex_individualpages": False,
-            "nb_execution_cache_path": str(cache_path(root, profile, backend)),
-            "nitpicky": True,
-            "extensions": [*extensions, "booktools.pdf.extension"],
-            "edition": backend,
-            "latex_elements": latex_elements(
-                profile, backend, config["html_theme_options"]["repository_url"], config["copyright"]
-            ),
-            "latex_additional_files": [str(LOOKS / name) for name in ("lessonbook.sty", "lessonfonts.sty")],
-            "latex_use_xindy": False,
-            "latex_domain_indices": False,
-            "project": config["html_title"],
-            # The site's map of pages is not asked for here.
-            "suppress_warnings": [*config["suppress_warnings"], "sitemap"],
-            "nb_mime_priority_overrides": [("latex", "image/svg+xml", 15)],
-        },
-        builder="latex",
-        doctreedir=str(output / "latex-doctrees"),
-        warningiserror=True,
-        keep_going=True,
-        quiet=bool(os.environ.get("QUIET")),
-    )
-    return next((output / "latex").glob("*.tex")) if status == 0 else None
+    shutil.rmtree(output, ignore_errors=True)
+    settings = {
+        "extensions": [*extensions, "booktools.pdf.extension"],
+        "latex_elements": latex_elements(
+            profile, backend, config["html_theme_options"]["repository_url"], config["copyright"]
+        ),
+        "latex_additional_files": [str(LOOKS / name) for name in ("lessonbook.sty", "lessonfonts.sty")],
+        "latex_use_xindy": False,
+        "latex_domain_indices": False,
+        "project": config["html_title"],
+        # The site's map of pages is not asked for here.
+        "suppress_warnings": [*config["suppress_warnings"], "sitemap"],
+        "nb_mime_priority_overrides": [("latex", "image/svg+xml", 15)],
+    }
+    good = run_sphinx(root, "latex", profile, backend, settings)
+    return next(output.glob("*.tex")) if good else None
 
 
 def make_pdf(root: Path, profile: str, backend: str) -> Path:

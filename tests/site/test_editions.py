@@ -1,17 +1,14 @@
 """Both editions as one site: the switch keeps the page and is remembered; tabs follow; a bundle is whole."""
 
-import functools
-import http.server
 import shutil
 import subprocess
-import threading
 import zipfile
 
 import pytest
 from bs4 import BeautifulSoup
 
 from booktools.address import read_repository
-from booktools.check_site.browser import find_chromium, start_chromium
+from booktools.check_site.browser import find_chromium, serve, start_chromium
 from booktools.editions import site_address
 from booktools.publish import assemble, write_bundle
 
@@ -80,16 +77,10 @@ def browser():
 
 @pytest.fixture
 def page(site, browser):
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    page = browser.new_page(base_url=f"http://127.0.0.1:{server.server_port}/")
-    yield page
-    page.close()
-    server.shutdown()
+    with serve(site) as address:
+        page = browser.new_page(base_url=address)
+        yield page
+        page.close()
 
 
 def shown_tabs(page):
