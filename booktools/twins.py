@@ -24,9 +24,12 @@ from booktools.inline import Lesson, UnknownMarkupError
 from booktools.markdown import figure_caption, to_plain
 from booktools.references import collect_targets, load_bibliography
 
-# Seconds are others at every run, and a twin is the same at every run: such a cell's output is not stored.
-MEASURES_TIME = "# output not compared: times"
-NO_TIMES = "[Times: run the cell to measure them on your machine.]\n"
+# Seconds and megabytes are others at every run, and a twin is the same at every run: what a cell with such a
+# first line prints is not stored, but this.
+MEASURED = {
+    "# output not compared: times": "[Times: run the cell to measure them on your machine.]\n",
+    "# output not compared: memory": "[Memory: run the cell to measure it on your machine.]\n",
+}
 
 SETUP = """\
 # @title Set-up: run this cell first {{ display-mode: "form" }}
@@ -191,8 +194,9 @@ def execute(twin: NotebookNode, folder: Path) -> None:
             cell.execution_count = count
             cell.metadata.pop("execution", None)  # the time of day
             cell.outputs = [_text_output(output, cell) for output in merge_streams(cell.outputs)]
-            if cell.source.startswith(MEASURES_TIME):
-                cell.outputs = [new_output("stream", name="stdout", text=NO_TIMES)]
+            instead = MEASURED.get(cell.source.partition("\n")[0])
+            if instead:
+                cell.outputs = [new_output("stream", name="stdout", text=instead)]
     twin.metadata.language_info = {"name": "python"}
 
 
