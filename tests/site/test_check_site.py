@@ -204,6 +204,21 @@ def test_fault_of_the_printed_page_is_found(window, plant, old, new, what):
     assert what in said(accessible.check_print(window.open(source.name), source.name))
 
 
+@pytest.mark.parametrize(
+    ("style", "findings"),
+    [("", []), ("font-size: 95% !important", ["cut on paper"])],
+    ids=["fitted", "full size"],
+)
+def test_a_wide_formula_is_set_smaller_on_paper(window, plant, style, findings):
+    formula = " + ".join(["\\frac{x}{y}"] * 40)
+    source = plant(
+        ARTICLE,
+        f"{ARTICLE}<style>@media print {{ #wide mjx-container.MathJax {{ {style} }} }}</style>"
+        f'<div class="math" id="wide">\\[{formula}\\]</div>',
+    )
+    assert said(accessible.check_print(window.open(source.name), source.name)) == findings
+
+
 def test_heavy_wide_and_slow_page_is_found(site, folder, plant, monkeypatch):
     monkeypatch.setattr(speed, "TRIES", 2)
     (folder / "heavy.bin").write_bytes(bytes(1_600_000))
