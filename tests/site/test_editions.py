@@ -104,6 +104,13 @@ def test_choice_stays_on_the_page_moves_the_tabs_and_is_remembered(page):
 
 
 @needs_browser
+def test_bar_with_the_switch_fits_on_a_telephone(page):
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(LESSON)
+    bar = page.locator(".header-article-items__end").bounding_box()
+    assert bar["x"] + bar["width"] <= 360
+
+
 def test_quiz_answers_a_click_and_counts_first_tries(page):
     page.goto(LESSON)
     for question in page.query_selector_all(".quiz-question"):
