@@ -111,6 +111,7 @@ def test_bar_with_the_switch_fits_on_a_telephone(page):
     assert bar["x"] + bar["width"] <= 360
 
 
+@needs_browser
 def test_quiz_answers_a_click_and_counts_first_tries(page):
     page.goto(LESSON)
     for question in page.query_selector_all(".quiz-question"):
