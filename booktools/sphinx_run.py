@@ -1,4 +1,4 @@
-"""One way to run Sphinx on a book, for the site, the PDF and the check of its links."""
+"""One way to run Sphinx on a book, for the site and the PDF."""
 
 import os
 from pathlib import Path

@@ -8,7 +8,6 @@ from pybtex.database import parse_file
 
 ROOT = Path(__file__).parents[2]
 WORKS = parse_file(ROOT / "references.bib").entries
-ARXIV = re.compile(r"https://arxiv\.org/abs/(\S+)")
 
 
 def plain(title):
@@ -31,7 +30,7 @@ def test_a_work_can_be_found(key):
     assert "doi" in fields or fields["url"].startswith("http")
     assert not fields.get("doi", "").startswith("http"), "a doi is written without https://doi.org/"
     if "doi" not in fields:
-        assert not ARXIV.match(fields["url"]), "what lies at arXiv has the doi 10.48550/arXiv.NUMBER"
+        assert not fields["url"].startswith("https://arxiv.org/abs/"), "what lies at arXiv has the doi 10.48550/arXiv.NUMBER"
 
 
 def test_every_work_is_cited():
