@@ -30,7 +30,7 @@ def test_a_work_can_be_found(key):
     assert "doi" in fields or fields["url"].startswith("http")
     assert not fields.get("doi", "").startswith("http"), "a doi is written without https://doi.org/"
     if "doi" not in fields:
-        assert not fields["url"].startswith("https://arxiv.org/abs/"), "what lies at arXiv has the doi 10.48550/arXiv.NUMBER"
+        assert not fields["url"].startswith("https://arxiv.org/abs/"), "its doi is 10.48550/arXiv.NUMBER"
 
 
 def test_every_work_is_cited():
